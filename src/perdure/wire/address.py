@@ -1,0 +1,70 @@
+"""Addresses as people write them: "HOST:PORT", "[V6]:PORT", "unix:PATH".
+
+An address of the operating system is kept as `(host, port)` or as the path of a unix socket.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple, TypeAlias
+
+Address: TypeAlias = tuple[str, int] | str | None
+"""(host, port); or the path of a unix socket, "" if it has none; or None where unknown."""
+
+
+class Bind(NamedTuple):
+    """Where to listen: a unix socket when `path` is not None, else host and port."""
+
+    host: str
+    port: int
+    path: str | None
+
+
+def parse_bind(bind: str) -> Bind:
+    """Read "HOST:PORT", "[V6]:PORT", ":PORT" (every address) or "unix:PATH".
+
+    Raises:
+        ValueError: for anything else; the message says what was expected and what was got.
+    """
+    if bind.startswith("unix:") and len(bind) > 5:
+        return Bind("", 0, bind[5:])
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"bind address: expected HOST:PORT or unix:PATH, got {bind!r}")
+    if host.startswith("[") and host.endswith("]"):
+        return Bind(host[1:-1], int(port), None)
+    if ":" in host:
+        raise ValueError(f"bind address: an IPv6 address needs brackets, as in [::1]:8000, got {bind!r}")
+    return Bind(host, int(port), None)
+
+
+def address_text(address: Address) -> str:
+    """Write an address: "127.0.0.1:80", "[::1]:80", "unix:/run/a.sock"; "?" where unknown."""
+    if address is None:
+        return "?"
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def plain_address(name: object) -> Address:
+    """Reduce what `getpeername` gives to an `Address`; IPv6 loses its flow label and scope id."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return (str(name[0]), int(name[1]))
+    if isinstance(name, bytes):  # an abstract unix socket
+        return name.decode("utf-8", "surrogateescape")
+    if isinstance(name, str):
+        return name
+    return None
+
+
+def numeric_family(host: str) -> int | None:
+    """Return AF_INET or AF_INET6 where the host is a literal address, None where it is a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return family
+    return None

@@ -1,0 +1,420 @@
+"""The asyncio wire: the base class of every connection of the server, the client and the gateway.
+
+A connection subclasses `LoopWire` and defines `data_received(octets)`, so that the event loop
+calls it without a hop. The base keeps what is the same for all: addresses, flow control, the
+deadline, half-close, the three ways to end, and exactly one `wire_lost`.
+
+    open ──close()──▶ flush, FIN ──▶ lost          the peer reads everything that was written
+      ├───linger()──▶ flush, FIN, read and discard ──▶ lost     ... even if it is still sending
+      └───abort()───▶ RST ──▶ lost                 what was not yet sent is thrown away
+
+The end never waits for ever: while octets wait to be taken, a peer that takes none for
+`write_timeout` seconds is reported by `write_stalled` (or aborted, when we are closing).
+
+RFC 9112 §9.6 (tear-down).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import ClassVar, cast
+
+from perdure.wire.address import Address, address_text, plain_address
+from perdure.wire.errors import WireError, lost_error
+from perdure.wire.kernel import kernel_queue
+from perdure.wire.sweep import Sweeper
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER on, zero seconds: closing sends RST (socket(7))."""
+
+
+class LoopWire(asyncio.Protocol):
+    """One connection of an event loop. Subclass it and define `data_received`.
+
+    Usable from `wire_opened()` to `wire_lost()`. Every method may be called at any time after
+    that too, and then does nothing.
+
+    Attributes:
+        transport: the event loop's transport.
+        loop: the event loop.
+        now: `loop.time`, bound: monotonic seconds.
+        write: hand octets (bytes) to the transport; bound to `transport.write`, so that writing
+            costs no hop. After the end it discards.
+        peer_address, own_address: (host, port), or a path for a unix socket.
+        tls: True where the octets travel in TLS. Then there is no half-close: when the peer ends
+            its side, the transport closes ours too.
+        opened_at: `now()` when the connection came about (for TLS: after the handshake).
+        deadline: when to call `deadline_reached`, in `now()` seconds; `math.inf` means never.
+            Assigning is all that is needed. At most a sweep's tick late.
+        write_timeout: how long a peer may take none of our waiting octets.
+        writing_paused: True while the transport holds more than it likes; stop writing.
+        reading_paused: True while `pause_reading` is in force.
+        end_received_already: True once the peer has ended its side.
+        closing: True once `close`, `linger` or `abort` was called.
+        lost: True once `wire_lost` was called.
+    """
+
+    __slots__ = (
+        "_lingering",
+        "_stall_since",
+        "_stall_unsent",
+        "closing",
+        "deadline",
+        "end_received_already",
+        "loop",
+        "lost",
+        "now",
+        "opened_at",
+        "own_address",
+        "peer_address",
+        "reading_paused",
+        "sweeper",
+        "tls",
+        "transport",
+        "write",
+        "write_timeout",
+        "writing_paused",
+    )
+
+    tcp_keepalive: ClassVar[bool] = False
+    """Whether to ask the kernel for keepalive probes (SO_KEEPALIVE)."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    now: Callable[[], float]
+    write: Callable[[bytes], None]
+    sweeper: Sweeper
+    peer_address: Address
+    own_address: Address
+
+    def __init__(self, write_timeout: float = 60.0) -> None:
+        self.write_timeout = write_timeout
+        self.deadline = math.inf
+        self.opened_at = math.inf
+        self.tls = False
+        self.writing_paused = False
+        self.reading_paused = False
+        self.end_received_already = False
+        self.closing = False
+        self.lost = False
+        self.peer_address = None
+        self.own_address = None
+        self._lingering: _Lingering | None = None
+        self._stall_since = math.inf
+        self._stall_unsent = 0
+
+    # Hooks: what a subclass defines.
+
+    def wire_opened(self) -> None:
+        """The connection came about; everything of the wire is usable."""
+
+    def data_received(self, octets: bytes) -> None:
+        """Octets arrived. Not called after `close`, `linger` or `abort`."""
+        raise NotImplementedError
+
+    def end_received(self) -> None:
+        """The peer ended its side (FIN, close_notify). Ours stays open, except over TLS."""
+
+    def wire_lost(self, error: WireError | None) -> None:
+        """The connection is gone; called exactly once, last of all.
+
+        Args:
+            error: None when it ended in good order or by our own abort.
+        """
+
+    def write_side_full(self) -> None:
+        """The transport holds more than it likes (`writing_paused` is True now)."""
+
+    def write_side_drained(self) -> None:
+        """The transport takes more again (`writing_paused` is False now)."""
+
+    def deadline_reached(self, now: float) -> None:
+        """`deadline` passed; called once per tick until it is moved or the wire is lost."""
+
+    def write_stalled(self, now: float) -> None:
+        """The peer took none of our waiting octets for `write_timeout` seconds. Resets, unless overridden."""
+        self.abort()
+
+    # What a subclass calls.
+
+    def write_all(self, pieces: Iterable[bytes]) -> None:
+        """Hand several pieces to the transport at once."""
+        if not self.lost:
+            self.transport.writelines(pieces)
+
+    def pause_reading(self) -> None:
+        """Ask for no more octets; the peer feels it once the buffers between are full. Idempotent."""
+        if self.reading_paused or self.closing or self.lost:
+            return
+        self.reading_paused = True
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Ask for octets again. Idempotent."""
+        if not self.reading_paused or self.closing or self.lost:
+            return
+        self.reading_paused = False
+        self.transport.resume_reading()
+
+    def half_close(self) -> bool:
+        """End our side after what was written (FIN); go on reading.
+
+        Returns:
+            False over TLS, where it is impossible: nothing happened.
+        """
+        if self.lost or self.closing or not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        self._watch_waiting_octets()
+        return True
+
+    def close(self) -> None:
+        """Flush, end both sides, be lost. No more octets are delivered.
+
+        If the peer is still sending, the kernel answers it with RST, which may destroy the
+        response that it has not read yet: use `linger` then.
+        """
+        if self.lost:
+            return
+        if self._lingering is not None:
+            self._lingering.stop()
+        if not self.closing:
+            self.closing = True
+            self.deadline = math.inf
+            if self.tls:
+                # A TLS transport may still deliver while it flushes.
+                self.transport.set_protocol(_Silent(self))
+        self.transport.close()
+        self._watch_waiting_octets()
+
+    def abort(self) -> None:
+        """Reset the connection (RST); what was written and not yet sent is thrown away."""
+        if self.lost:
+            return
+        if self._lingering is not None:
+            self._lingering.stop()
+        self.closing = True
+        self.deadline = math.inf
+        self.sweeper.unwatch(self)
+        self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def linger(self, octets: int, idle_seconds: float, total_seconds: float) -> None:
+        """Close so that the peer can read our last response though it may still be sending.
+
+        Flushes, half-closes, then reads and discards until the peer ends its side, or is silent
+        for `idle_seconds`, or has taken `total_seconds` (both counted once everything we wrote
+        has gone); then closes. After `octets` discarded it stops reading, which stops the peer,
+        and leaves it `idle_seconds` to read the response before closing.
+
+        Over TLS the end can only be said at the very end: a peer that waits for it to learn
+        where the response ends waits `idle_seconds`.
+
+        RFC 9112 §9.6.
+        """
+        if self.lost or self.closing:
+            return
+        self.closing = True
+        self.deadline = math.inf
+        if self.end_received_already:
+            self.transport.close()
+            self._watch_waiting_octets()
+            return
+        self._lingering = _Lingering(self, octets, idle_seconds, total_seconds)
+        self._lingering.start()
+
+    def unsent_octets(self) -> int:
+        """How many octets the peer's kernel has not acknowledged (where ours does not tell: not sent)."""
+        if self.lost:
+            return 0
+        return self.transport.get_write_buffer_size() + kernel_queue(self._socket())
+
+    @property
+    def peer_text(self) -> str:
+        """The peer's address in words, for messages."""
+        return address_text(self.peer_address)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set up and call `wire_opened`. Not for subclasses."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.loop = loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.write = self.transport.write
+        information = transport.get_extra_info
+        self.peer_address = plain_address(information("peername"))
+        self.own_address = plain_address(information("sockname"))
+        self.tls = information("sslcontext") is not None
+        self.opened_at = loop.time()
+        # asyncio and uvloop both set TCP_NODELAY themselves (shown by tests/wire/test_loop.py).
+        if self.tcp_keepalive:
+            self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.sweeper = Sweeper.of(loop)
+        self.sweeper.add(self)
+        self.wire_opened()
+
+    def eof_received(self) -> bool:
+        """Call `end_received`; keep our side open where that is possible. Not for subclasses."""
+        self.end_received_already = True
+        self.end_received()
+        return not self.tls
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Clean up and call `wire_lost`. Not for subclasses."""
+        if self.lost:
+            return
+        self.lost = True
+        self.closing = True
+        self.write = _discard
+        self.sweeper.remove(self)
+        self.sweeper.unwatch(self)
+        if self._lingering is not None:
+            self._lingering.stop()
+            self._lingering = None
+        self.wire_lost(None if error is None else lost_error(error, self.peer_text))
+
+    def pause_writing(self) -> None:
+        """Note it, watch the peer's progress, call `write_side_full`. Not for subclasses."""
+        self.writing_paused = True
+        self._watch_waiting_octets()
+        self.write_side_full()
+
+    def resume_writing(self) -> None:
+        """Note it and call `write_side_drained`. Not for subclasses."""
+        self.writing_paused = False
+        if not self.closing:
+            self.sweeper.unwatch(self)
+        self.write_side_drained()
+
+    def check_write_progress(self, now: float) -> None:
+        """Find out whether the peer takes what waits. Called by the sweeper."""
+        unsent = self.unsent_octets()
+        if unsent == 0:
+            self.sweeper.unwatch(self)
+            return
+        if unsent < self._stall_unsent:
+            self._stall_since = now
+        self._stall_unsent = unsent
+        if now - self._stall_since < self.write_timeout:
+            return
+        self._stall_since = now
+        if self.closing:
+            self.abort()
+        else:
+            self.write_stalled(now)
+
+    def _watch_waiting_octets(self) -> None:
+        """Start to measure the peer's progress, if anything waits for the peer."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and not self.lost:
+            self._stall_unsent = unsent
+            self._stall_since = self.loop.time()
+            self.sweeper.watch(self)
+
+    def _socket(self) -> socket.socket | None:
+        return cast("socket.socket | None", self.transport.get_extra_info("socket"))
+
+    def _set_option(self, level: int, option: int, value: int | bytes) -> None:
+        """Set a socket option where there is a socket that is still open."""
+        own = self._socket()
+        if own is None:
+            return
+        try:
+            own.setsockopt(level, option, value)
+        except OSError:  # the peer was faster, or a unix socket: the option has no use then
+            return
+
+
+def _discard(octets: bytes) -> None:
+    """Stand in for `transport.write` after the end."""
+
+
+class _Silent(asyncio.Protocol):
+    """Takes the wire's place at the transport: discards octets, passes the rest on."""
+
+    __slots__ = ("wire",)
+
+    def __init__(self, wire: LoopWire) -> None:
+        self.wire = wire
+
+    def data_received(self, octets: bytes) -> None:
+        """Discard."""
+
+    def eof_received(self) -> bool:
+        """Note the peer's end; nothing is left to do, so let the transport close."""
+        self.wire.end_received_already = True
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Pass it on. A reset by a peer whose octets we refused is no news."""
+        self.wire.connection_lost(None)
+
+    def pause_writing(self) -> None:
+        """Note it; nobody writes any more."""
+        self.wire.writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Note it."""
+        self.wire.writing_paused = False
+
+
+class _Lingering(_Silent):
+    """A lingering close: reads and discards within limits, in the wire's place."""
+
+    __slots__ = ("_flushed", "_idle_seconds", "_last", "_octets_left", "_total_seconds", "_until", "deadline")
+
+    def __init__(self, wire: LoopWire, octets: int, idle_seconds: float, total_seconds: float) -> None:
+        super().__init__(wire)
+        self.deadline = -math.inf  # looked at every tick: it waits for flushing, then for silence
+        self._octets_left = octets
+        self._idle_seconds = idle_seconds
+        self._total_seconds = total_seconds
+        self._flushed = False
+        self._until = math.inf
+        self._last = wire.loop.time()
+
+    def start(self) -> None:
+        """Half-close, take the wire's place and begin to discard."""
+        wire = self.wire
+        wire.transport.set_protocol(self)
+        if wire.transport.can_write_eof():
+            wire.transport.write_eof()
+        if wire.reading_paused:
+            wire.reading_paused = False
+            wire.transport.resume_reading()
+        wire.sweeper.remove(wire)
+        wire.sweeper.add(self)
+        wire._watch_waiting_octets()
+
+    def stop(self) -> None:
+        """Leave the sweeper."""
+        self.wire.sweeper.remove(self)
+
+    def data_received(self, octets: bytes) -> None:
+        """Discard; stop reading once the limit is reached."""
+        self._last = self.wire.loop.time()
+        self._octets_left -= len(octets)
+        if self._octets_left < 0:
+            self.wire.transport.pause_reading()
+            self._last = math.inf if self._last == math.inf else self._last
+            self._total_seconds = min(self._total_seconds, self._idle_seconds)
+
+    def deadline_reached(self, now: float) -> None:
+        """Close once flushed and silent, or once it has taken too long."""
+        if not self._flushed:
+            if self.wire.unsent_octets() > _FIN:
+                return
+            self._flushed = True
+            self._last = now
+            self._until = now + self._total_seconds
+        if now >= self._until or now - self._last >= self._idle_seconds:
+            self.wire.close()
+
+
+_FIN = 1
+"""A FIN that is not yet acknowledged counts as one octet in the kernel's queue."""

@@ -1,0 +1,113 @@
+"""TLS contexts, nothing else: which authorities are trusted, which certificate is shown.
+
+The system's own authorities are trusted (truststore); where that is impossible, certifi's.
+TLS 1.2 is the least that is spoken; ALPN offers http/1.1 alone, because nothing else is spoken
+here. RFC 9110 §4.3.4 (certificate verification), RFC 7301 (ALPN).
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import certifi
+import truststore
+
+from perdure.wire.errors import TlsSettings
+
+ALPN = ["http/1.1"]
+
+
+def client_context(
+    *,
+    verify: bool = True,
+    ca_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    alpn: list[str] | None = None,
+) -> ssl.SSLContext:
+    """Make the context of a client.
+
+    Args:
+        verify: False accepts any certificate of anybody; for tests and nothing else.
+        ca_file: PEM file of the authorities to trust instead of the system's.
+        certificate, key: PEM files to show to a server that asks; the key may be in the
+            certificate's file.
+        alpn: protocols to offer; http/1.1 unless said otherwise.
+
+    Raises:
+        TlsSettings: a file is missing or unusable; the message names it.
+    """
+    context = _trusting_context(ca_file) if verify else _accept_anybody()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(ALPN if alpn is None else alpn)
+    if certificate is not None:
+        _load_chain(context, certificate, key)
+    return context
+
+
+def server_context(certificate: str, key: str | None = None, *, client_ca_file: str | None = None) -> ssl.SSLContext:
+    """Make the context of a server.
+
+    Args:
+        certificate: PEM file of the certificate and its chain.
+        key: PEM file of the private key; None when it is in the certificate's file.
+        client_ca_file: PEM file of the authorities of client certificates; asks clients for one
+            and refuses those without.
+
+    Raises:
+        TlsSettings: a file is missing or unusable; the message names it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(ALPN)
+    _load_chain(context, certificate, key)
+    if client_ca_file is not None:
+        _load_authorities(context, client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _trusting_context(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _load_authorities(context, ca_file)
+        return context
+    try:
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    except (ImportError, NotImplementedError, OSError):  # no usable system store on this platform
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _load_authorities(context, certifi.where())
+        return context
+
+
+def _accept_anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
+    _require_file(ca_file, "authorities")
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise TlsSettings(f"authorities file {ca_file}: expected PEM certificates, got {error}") from error
+
+
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    _require_file(certificate, "certificate")
+    if key is not None:
+        _require_file(key, "key")
+    where = f"certificate file {certificate}" + ("" if key is None else f" with key file {key}")
+    try:
+        # The empty password stops OpenSSL from asking on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise TlsSettings(f"{where}: expected a PEM certificate and its unencrypted key, got {error}") from error
+
+
+def _require_file(path: str, what: str) -> None:
+    if not Path(path).is_file():
+        raise TlsSettings(f"{what} file {path}: no such file")
