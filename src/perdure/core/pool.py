@@ -1,0 +1,264 @@
+"""The ledger of a pool: which connection a request uses, and when a connection ends.
+
+Rule: **the lease is the reservation.** No connection is ever between two hands, because one
+call both chooses and marks it. The ledger decides and the driver acts: `now` is an argument,
+there is no clock, lock or socket inside, and the driver's connection (`Entry.handle`) is never
+touched. A driver calls a method under its lock, takes `take_actions()` under the same lock,
+lets go, and only then closes, dials and wakes:
+
+    answer = ledger.lease(origin, now, repeatable)      Use(entry) | Dial(ticket) | Wait(ticket)
+    actions = ledger.take_actions()                     Close, Dial, Grant, Refuse: for anybody
+
+    Use:   entry is leased.
+    Dial:  dial; tell `dialled` or `dial_failed`; then wait as below. The connection goes to who
+           waits longest for the origin; the ticket may be served by another one meanwhile.
+    Wait:  wait for Grant(ticket) or Refuse(ticket) among anybody's actions; on Grant call
+           `take(ticket, now)`: the entry, or None (it ended or aged meanwhile: wait on).
+           A Dial(ticket) may also come: carry it out and wait on.
+
+Every lease ends with one `release`, `discard` or `discard_stale`; every ticket that is given up
+with `cancel`. Every connection leaves with one `Close` and its Reason. Methods may be called
+twice for a connection that is already closed: the second call does nothing.
+
+RFC 9112 §9.3 to §9.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from typing import Generic
+
+from perdure.core.pool_entries import (
+    Action,
+    Answer,
+    Close,
+    Dial,
+    Entry,
+    EntryState,
+    Grant,
+    Handle,
+    Need,
+    PoolSettings,
+    Refuse,
+    Statistics,
+    Ticket,
+    TicketState,
+    Use,
+    Wait,
+)
+from perdure.core.reason import Reason
+
+__all__ = [
+    "Action",
+    "Answer",
+    "Close",
+    "Dial",
+    "Entry",
+    "EntryState",
+    "Grant",
+    "Ledger",
+    "Need",
+    "PoolSettings",
+    "Refuse",
+    "Statistics",
+    "Ticket",
+    "TicketState",
+    "Use",
+    "Wait",
+]
+
+
+class Ledger(Generic[Handle]):
+    """The connections of one pool, by origin. Not locked: the driver's lock is around it."""
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self.settings = settings
+
+    def lease(self, origin: Hashable, now: float, repeatable: bool) -> Answer[Handle]:
+        """Reserve a connection for one request.
+
+        Args:
+            origin: any hashable; scheme, host, port and whatever else parts connections.
+            now: monotonic seconds.
+            repeatable: `retry.is_repeatable` of the request. If False, only a connection is used
+                whose idle time plus a margin is below its limit and what is proven or hinted.
+
+        Returns:
+            Use: the connection is leased. Dial: dial for the ticket. Wait: the caps are reached.
+
+        Raises:
+            LocalViolation: the ledger is closed; nothing changed.
+        """
+        raise NotImplementedError
+
+    def lease_fresh(self, origin: Hashable, now: float) -> Answer[Handle]:
+        """Reserve a connection that was just dialled: for the one repetition of a request.
+
+        Returns:
+            Dial or Wait, never Use. Raises as `lease` does.
+
+        RFC 9110 §9.2.2.
+        """
+        raise NotImplementedError
+
+    def take(self, ticket: Ticket, now: float) -> Entry[Handle] | None:
+        """Take the connection that was granted.
+
+        Returns:
+            The entry, leased; None while there is none (it was closed or grew too old between
+            the grant and now, and the ticket is first in line again): wait for the next Grant.
+
+        Raises:
+            LocalViolation: the ticket was taken, refused or cancelled before.
+        """
+        raise NotImplementedError
+
+    def dialled(
+        self,
+        ticket: Ticket,
+        handle: Handle,
+        now: float,
+        rtt: float | None = None,
+        address: Hashable = None,
+    ) -> Entry[Handle]:
+        """Enter a connection that was dialled for the ticket.
+
+        It is granted to who waits longest for the origin (mostly the ticket itself: look for its
+        Grant, or call `take`), or becomes idle, or is closed if the ledger is.
+
+        Args:
+            ticket: of the Dial; it may have been served or cancelled meanwhile.
+            handle: the driver's connection.
+            now: monotonic seconds.
+            rtt: round-trip time in seconds, such as the time the TCP handshake took.
+            address: what was dialled, for `retire`.
+
+        Returns:
+            The new entry, so that the driver knows which one `handle` is.
+
+        Raises:
+            LocalViolation: no dial is under way for the ticket; nothing changed.
+        """
+        raise NotImplementedError
+
+    def dial_failed(self, ticket: Ticket, now: float, reason: Reason = Reason.CONNECT_FAILED) -> None:
+        """Give back the place of a dial that failed, timed out or was given up.
+
+        If the ticket still waits, it is refused with `reason`; others that counted on this dial
+        get a Dial of their own.
+
+        Raises:
+            LocalViolation: no dial is under way for the ticket; nothing changed.
+        """
+        raise NotImplementedError
+
+    def cancel(self, ticket: Ticket, now: float) -> None:
+        """Give up a ticket in any state; a granted connection goes to the next one.
+
+        A dial under way stays counted until `dialled` (its connection becomes another's, or
+        idle) or `dial_failed` tells of it. Does nothing if the ticket was taken or refused.
+        """
+        raise NotImplementedError
+
+    def release(
+        self,
+        entry: Entry[Handle],
+        now: float,
+        reason: Reason,
+        hint_timeout: float | None = None,
+        hint_max: int | None = None,
+        rtt: float | None = None,
+    ) -> None:
+        """End a lease whose response was received to its end.
+
+        Proves that the connection survived the idle time before it. Persists: handed to who waits
+        or laid idle, unless a limit or hint ends it. Otherwise closed with `reason`.
+
+        Args:
+            entry: leased.
+            now: monotonic seconds.
+            reason: of `persistence.decide`.
+            hint_timeout: seconds of the response's Keep-Alive field; None keeps the last one.
+            hint_max: requests of the same; None counts the last one down.
+            rtt: round-trip time in seconds if measured.
+
+        Raises:
+            LocalViolation: the entry is idle or granted, so somebody else may have it.
+        """
+        raise NotImplementedError
+
+    def discard(self, entry: Entry[Handle], reason: Reason, now: float) -> None:
+        """Close a connection in any state and learn nothing from it.
+
+        For an exchange that failed or was abandoned, octets on an idle connection, and the like.
+        The ticket of a granted one is first in line again.
+        """
+        raise NotImplementedError
+
+    def discard_stale(self, entry: Entry[Handle], reason: Reason, now: float) -> None:
+        """Close a leased, reused connection on which the peer ended before any response octet.
+
+        Learns the idle time it had, as of an idle close, and closes the idle siblings that lay as
+        long or longer (Reason.SIBLING_STALE).
+
+        Args:
+            entry: leased and reused; a fresh one is merely closed.
+            reason: PEER_CLOSED, PEER_RESET or IDLE_408.
+            now: monotonic seconds.
+
+        RFC 9112 §9.3.1, RFC 9110 §15.5.9.
+        """
+        raise NotImplementedError
+
+    def peer_closed(self, entry: Entry[Handle], now: float, reason: Reason = Reason.PEER_CLOSED) -> None:
+        """Close an idle connection that the peer closed, and learn its idle time.
+
+        Tell it promptly: an idle connection is counted as proof of its age while it lives. A
+        driver that cannot watch its idle connections looks at all `idle_entries` before every
+        lease that is not repeatable. A leased entry is left to its exchange.
+
+        Args:
+            reason: PEER_CLOSED, PEER_RESET, or IDLE_408 for an unasked 408 response.
+        """
+        raise NotImplementedError
+
+    def retire(self, origin: Hashable, addresses: Collection[Hashable], now: float) -> None:
+        """Close the connections to addresses that the origin has no more (Reason.ADDRESS_GONE).
+
+        Leased ones end when they are released.
+        """
+        raise NotImplementedError
+
+    def warm(self, origin: Hashable, count: int, now: float) -> None:
+        """Dial until the origin has `count` connections, as far as the caps allow without closing any.
+
+        The Dials come as actions; their tickets want nothing.
+        """
+        raise NotImplementedError
+
+    def expire(self, now: float) -> None:
+        """Close every idle connection whose time has come. Call it at `next_deadline`."""
+        raise NotImplementedError
+
+    def next_deadline(self) -> float | None:
+        """Say when `expire` has something to do at the earliest; None: nothing is idle.
+
+        It may be earlier than needed, never later.
+        """
+        raise NotImplementedError
+
+    def close(self, now: float) -> None:
+        """Close idle connections, refuse tickets (POOL_CLOSED); leased ones end when released."""
+        raise NotImplementedError
+
+    def take_actions(self) -> Sequence[Action[Handle]]:
+        """Hand over what is to be done, in order, and forget it."""
+        raise NotImplementedError
+
+    def idle_entries(self) -> tuple[Entry[Handle], ...]:
+        """List the idle connections, the least recently used first."""
+        raise NotImplementedError
+
+    def statistics(self, now: float) -> Statistics:
+        """Count what there is and what was. O(origins)."""
+        raise NotImplementedError
