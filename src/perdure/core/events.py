@@ -55,7 +55,9 @@ class Request:
         self.end = end
 
     def __repr__(self) -> str:
-        return f"Request({self.method!r}, {self.target!r}, {len(self.fields)} fields, {self.framing.kind.name})"
+        return (
+            f"Request({self.method!r}, {self.target!r}, {len(self.fields)} fields, {self.framing.kind.name})"
+        )
 
 
 class Response:

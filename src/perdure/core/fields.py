@@ -212,7 +212,9 @@ class Facts:
         self.hosts = tuple(take(HOST, ()))
         # 9110 §7.6.1: a connection-specific field without its option was meant for somebody else.
         self.keep_alive = tuple(take(KEEP_ALIVE, ())) if b"keep-alive" in self.options else ()
-        self.upgrade = tuple(split_list(take(UPGRADE, ()))) if b"upgrade" in self.options else ()
+        # 9110 §7.8: Upgrade in an HTTP/1.0 request is ignored (R143).
+        upgradable = b"upgrade" in self.options and version >= HTTP_11
+        self.upgrade = tuple(split_list(take(UPGRADE, ()))) if upgradable else ()
         self.expectations = tuple(split_list(take(EXPECT, ())))
         self.trailers_accepted = b"trailers" in split_list(take(TE, ()))
         self.idempotency_key = IDEMPOTENCY_KEY in by_kind

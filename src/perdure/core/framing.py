@@ -10,8 +10,8 @@ import enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from perdure.core.errors import RemoteViolation
-from perdure.core.fields import HTTP_11, Facts, split_list
+from perdure.core.errors import LocalViolation, RemoteViolation
+from perdure.core.fields import HTTP_11, Facts, Version, split_list
 from perdure.core.reason import Reason
 from perdure.core.syntax import CONTENT_LENGTH
 
@@ -94,7 +94,8 @@ def request_framing(facts: Facts) -> Framing:
         return CHUNKED
     if not codings or codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
         # 9112 §6.3 (4): the final coding is not chunked, so the length cannot be known.
-        raise _faulty(f"Transfer-Encoding is {b', '.join(facts.codings)[:60]!r}, chunked expected last, once (9112 §6.3)")
+        said = b", ".join(facts.codings)[:60]
+        raise _faulty(f"Transfer-Encoding is {said!r}, chunked expected last, once (9112 §6.3)")
     raise _faulty(f"transfer coding {codings[0][:40]!r} is not known here (9112 §6.1)", 501)
 
 
@@ -139,3 +140,110 @@ def _coded_response_framing(facts: Facts) -> Framing:
     if last_is_chunked:
         return FAULTY_CHUNKED if faulty else CHUNKED
     return FAULTY_UNTIL_CLOSE if faulty else UNTIL_CLOSE  # 9112 §6.3 (4)
+
+
+class Outgoing(NamedTuple):
+    """How a message of ours is framed, and what its head must say of it."""
+
+    framing: Framing
+    line: bytes = b""
+    """The framing line to add, with its CRLF; b"" where the caller's own says it."""
+    drop_length: bool = False
+    """True where a Content-Length of the caller's must not be sent."""
+    silent: bool = False
+    """True where content is not sent although the caller may hand it over (HEAD, 204, 304)."""
+
+
+CHUNKED_LINE: Final = b"Transfer-Encoding: chunked\r\n"
+_SEND_CHUNKED: Final = Outgoing(CHUNKED, CHUNKED_LINE)
+_SEND_UNTIL_CLOSE: Final = Outgoing(UNTIL_CLOSE)
+_SEND_NOTHING: Final = Outgoing(NO_CONTENT)
+_SEND_TUNNEL: Final = Outgoing(TUNNEL, drop_length=True)
+_SEND_SILENT: Final = Outgoing(NO_CONTENT, silent=True)
+_SEND_SILENT_WITHOUT_LENGTH: Final = Outgoing(NO_CONTENT, drop_length=True, silent=True)
+_RESET_CONTENT: Final = Outgoing(NO_CONTENT, b"Content-Length: 0\r\n", drop_length=True, silent=True)
+
+
+@lru_cache(256)
+def _send_length(length: int, add_line: bool) -> Outgoing:
+    return Outgoing(framed_by_length(length), b"Content-Length: %d\r\n" % length if add_line else b"")
+
+
+def _own_length(facts: Facts) -> int | None:
+    """The Content-Length our caller set, checked like a peer's."""
+    try:
+        return _declared_length(facts)
+    except RemoteViolation as violation:
+        raise LocalViolation(str(violation), Reason.LOCAL_FAULT, 500) from None
+
+
+def response_to_send(
+    facts: Facts, status: int, request_method: bytes, request_version: Version, length: int | None
+) -> Outgoing:
+    """How a response of ours is framed.
+
+    Args:
+        facts: of the caller's field lines; a Content-Length among them is taken at its word,
+            and held to it; a Transfer-Encoding is not looked at.
+        length: octets of content where the caller knows all of it, else None.
+
+    Raises:
+        LocalViolation: for a malformed Content-Length of the caller's, or one that differs
+            from `length`. Nothing was sent.
+
+    RFC 9112 §6.1, §6.2; RFC 9110 §8.6, §9.3.2, §15.3.6, §15.4.5.
+    """
+    if status == 101 or (request_method == b"CONNECT" and 200 <= status < 300):
+        return _SEND_TUNNEL
+    if status == 204 or status < 200:
+        return _SEND_SILENT_WITHOUT_LENGTH  # R44
+    if status == 205:
+        return _RESET_CONTENT  # R68
+    declared = _own_length(facts) if facts.lengths else None
+    if status == 304:
+        return _SEND_SILENT  # its Content-Length is that of the 200 it stands for (R67)
+    if request_method == b"HEAD":
+        if declared is None and length:
+            return Outgoing(NO_CONTENT, b"Content-Length: %d\r\n" % length, silent=True)
+        return _SEND_SILENT
+    if declared is not None:
+        if length is not None and length != declared:
+            message = f"Content-Length says {declared}, the content has {length} octets (9110 §8.6)"
+            raise LocalViolation(message, Reason.LOCAL_FAULT, 500)
+        return _send_length(declared, False)
+    if length is not None:
+        return _send_length(length, True)
+    if request_version >= HTTP_11:
+        return _SEND_CHUNKED
+    return _SEND_UNTIL_CLOSE  # R47: never chunked to HTTP/1.0
+
+
+def request_to_send(facts: Facts, method: bytes, length: int | None, peer_speaks_11: bool) -> Outgoing:
+    """How a request of ours is framed.
+
+    Args:
+        facts: of the caller's field lines.
+        length: octets of content where all of it is known, else None.
+        peer_speaks_11: True once the server is known to speak HTTP/1.1 (R46).
+
+    Raises:
+        LocalViolation: for a malformed or differing Content-Length; for content in a TRACE
+            request; for content of unknown length to a server not known to speak HTTP/1.1.
+
+    RFC 9112 §6.1, §6.2; RFC 9110 §8.6, §9.3.8.
+    """
+    declared = _own_length(facts) if facts.lengths else None
+    if declared is not None and length is not None and length != declared:
+        message = f"Content-Length says {declared}, the content has {length} octets (9110 §8.6)"
+        raise LocalViolation(message, Reason.LOCAL_FAULT)
+    known = declared if declared is not None else length
+    if method == b"TRACE" and known != 0:
+        raise LocalViolation("a TRACE request has no content (9110 §9.3.8)", Reason.LOCAL_FAULT)
+    if known is not None:
+        # 9110 §8.6: say zero where the method leads the server to expect content.
+        add_line = declared is None and (known > 0 or method in (b"POST", b"PUT", b"PATCH"))
+        return _send_length(known, add_line) if known or add_line else _SEND_NOTHING
+    if not peer_speaks_11 or facts.version < HTTP_11:
+        message = "content of unknown length for a server not known to speak HTTP/1.1 (9112 §6.1)"
+        raise LocalViolation(message, Reason.LOCAL_FAULT)
+    return _SEND_CHUNKED

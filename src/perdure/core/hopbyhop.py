@@ -77,7 +77,9 @@ def refuse_nominations(facts: Facts) -> None:
         raise RemoteViolation(message, Reason.BAD_SYNTAX, status)
     for option in options:
         if option in NEVER_NOMINATED or option.startswith(b"x-forwarded-"):
-            message = f"Connection names {option[:40].decode('latin-1')}, which is not for one hop (9110 §7.6.1)"
+            message = (
+                f"Connection names {option[:40].decode('latin-1')}, which is not for one hop (9110 §7.6.1)"
+            )
             raise RemoteViolation(message, Reason.BAD_SYNTAX, status)
 
 

@@ -89,19 +89,33 @@ DECISION: Final = (
         "the response has no length of its own",
     ),
     Row(lambda case: case.unread, Reason.UNREAD_CONTENT, "request content is left that will not be read"),
-    Row(lambda case: case.limit is not None, None, "a limit of our own is reached: requests, age, drain, pressure"),
     Row(
-        lambda case: _old_without_option(case.received) or (case.sent.is_request and _old_without_option(case.sent)),
+        lambda case: case.limit is not None,
+        None,
+        "a limit of our own is reached: requests, age, drain, pressure",
+    ),
+    Row(
+        lambda case: (
+            _old_without_option(case.received) or (case.sent.is_request and _old_without_option(case.sent))
+        ),
         Reason.HTTP_10,
         "an HTTP/1.0 message without the keep-alive option was received, or is the request we sent",
     ),
-    Row(lambda case: case.received.version >= HTTP_11, Reason.PERSISTS_11, "the message received is HTTP/1.1 or later"),
+    Row(
+        lambda case: case.received.version >= HTTP_11,
+        Reason.PERSISTS_11,
+        "the message received is HTTP/1.1 or later",
+    ),
     Row(
         lambda case: case.role is Role.PROXY and case.received.is_request,
         Reason.PROXY_10,
         "we are a proxy, and this is an HTTP/1.0 request",
     ),
-    Row(lambda case: not case.http_10_honoured, Reason.HTTP_10_IGNORED, "keep-alive of HTTP/1.0 is ignored by configuration"),
+    Row(
+        lambda case: not case.http_10_honoured,
+        Reason.HTTP_10_IGNORED,
+        "keep-alive of HTTP/1.0 is ignored by configuration",
+    ),
     Row(lambda case: True, Reason.PERSISTS_10, "what is left: HTTP/1.0 with the keep-alive option"),
 )
 

@@ -20,8 +20,8 @@ FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 # 9112 §5: field-line = field-name ":" OWS field-value OWS. No white space before the colon (§5.1).
 FIELD_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 
-# 9112 §3: request-line = method SP request-target SP HTTP-version
-REQUEST_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+# 9112 §3: request-line = method SP request-target SP HTTP-version; a fragment (#) is never sent.
+REQUEST_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+) ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])")
 
 # 9112 §4: status-line = HTTP-version SP status-code SP [ reason-phrase ]. Some servers leave
 # out the last SP; a client loses nothing by taking that.
@@ -45,10 +45,14 @@ CHUNK_EXTENSIONS: Final = re.compile(
 )
 
 # 9110 §7.2: Host = uri-host [ ":" port ]; a registered name, an IPv4 address or an IP literal.
-HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.vV]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.vV]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
 
 # 9112 §3.2.3: authority-form = uri-host ":" port, the port being a real one (R22).
-AUTHORITY_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.vV]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+):([0-9]{1,5})")
+AUTHORITY_FORM: Final = re.compile(
+    rb"(\[[0-9A-Fa-f:.vV]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+):([0-9]{1,5})"
+)
 
 # 9112 §3.2.2: absolute-form of the two schemes that HTTP/1.x connections carry.
 ABSOLUTE_FORM: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#]*)([/?][\x21-\x7e]*)?")

@@ -1,0 +1,166 @@
+"""The side that sends requests and reads responses: user agent, and an intermediary inbound.
+
+Requests may be pipelined: each response is paired with the first request that has none
+(R89). Whatever arrives while no request is outstanding never becomes a response (R64, R90);
+it ends the connection in silence, since the caller has done nothing wrong.
+
+RFC 9112 §4 (responses), §9.2 (association), §9.3 (persistence), §9.3.2 (pipelining).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from perdure.core import writer
+from perdure.core.connection import Connection
+from perdure.core.errors import RemoteViolation
+from perdure.core.events import NO_LINES, Event, Interim, Request, Response
+from perdure.core.fields import HTTP_11, Facts
+from perdure.core.framing import Framing, FramingKind, request_to_send, response_framing
+from perdure.core.heads import response_head
+from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
+from perdure.core.persistence import Case, Role, announce_request, decide, decide_plain
+from perdure.core.reason import Reason
+from perdure.core.states import State
+from perdure.core.terms import DEFAULT_TERMS, Terms
+
+
+class ClientConnection(Connection):
+    """A connection whose peer sends responses. RFC 9112 §9.
+
+    Attributes:
+        peer_speaks_11: True once the server was seen to speak HTTP/1.1; a client that remembers
+            it of the origin sets it (R46).
+    """
+
+    __slots__ = ("_close_sent", "_interims", "_outstanding", "_stray", "peer_speaks_11")
+
+    def __init__(self, limits: Limits = CLIENT_LIMITS, terms: Terms = DEFAULT_TERMS) -> None:
+        super().__init__(Role.CLIENT, limits, terms)
+        self.peer_speaks_11 = False
+        self._outstanding: deque[tuple[bytes, Facts]] = deque()
+        self._close_sent = False
+        self._interims = 0
+        self._stray = 0
+
+    @property
+    def outstanding(self) -> int:
+        """Requests whose final response is not complete. RFC 9112 §9.3.2."""
+        return len(self._outstanding)
+
+    @property
+    def response_begun(self) -> bool:
+        """True once any octet of the current response has arrived. RFC 9112 §9.3.1."""
+        return self.peer_state is not State.IDLE or self._interims > 0 or self._reader.waiting_octets > 0
+
+    def _read_head(self, events: list[Event]) -> None:
+        if not self._outstanding:
+            self._guard_idle()
+            return
+        while self.peer_state is State.IDLE and (head := self._reader.take_head(502)) is not None:
+            status, phrase, version, fields, facts = response_head(head, self._limits)
+            if version >= HTTP_11:
+                self.peer_speaks_11 = True
+            if status < 200 and status != 101:
+                self._count_interim()
+                events.append(Interim(status, fields, phrase))
+                continue
+            method, sent = self._outstanding[0]
+            framing = self.response_framing = response_framing(facts, status, method)
+            self.reason = self._decide(facts, sent, framing)
+            self._reader.begin(framing)
+            ends = framing.kind is FramingKind.NONE
+            events.append(Response(status, fields, phrase, version, facts, framing, ends))
+            self.peer_state = State.DONE if ends else State.SENDING
+            if ends:
+                self._response_complete()
+
+    def _count_interim(self) -> None:
+        self._interims += 1
+        if self._interims > self._limits.max_interim:
+            message = f"more than {self._limits.max_interim} interim responses (9110 §15.2)"
+            raise RemoteViolation(message, Reason.TOO_LARGE, 502)
+
+    def _decide(self, received: Facts, sent: Facts, framing: Framing) -> Reason:
+        plain = decide_plain(received, sent, framing, self.limit)
+        if plain is not None:
+            return plain
+        honoured = self._terms.http_10_honoured
+        return decide(Case(received, sent, self.role, framing, False, self.limit, honoured))
+
+    def _read_content(self, events: list[Event]) -> None:
+        super()._read_content(events)
+        if self.peer_state is State.DONE:
+            self._response_complete()
+
+    def _response_complete(self) -> None:
+        """Look beyond the end of a response: with no other request out, nothing may follow (R64)."""
+        if self.reason is Reason.TUNNEL:
+            return
+        if not self.persists:
+            self._reader.take_rest()
+        elif len(self._outstanding) == 1:
+            self._guard_idle()
+
+    def _guard_idle(self) -> None:
+        """End the connection silently if octets came that nobody asked for (R90)."""
+        reader = self._reader
+        seen = reader.peek(STRAY_OCTETS_IGNORED + 13)
+        rest = seen.lstrip(b"\r\n")
+        self._stray += len(seen) - len(rest)
+        if not rest and self._stray <= STRAY_OCTETS_IGNORED:
+            reader.skip(len(seen))
+            return
+        is_408 = rest[:9] in (b"HTTP/1.1 ", b"HTTP/1.0 ") and b"408".startswith(rest[9:12])
+        reader.take_rest()
+        if not self._outstanding:
+            self.end(Reason.IDLE_408 if is_408 else Reason.SURPLUS_OCTETS)
+        elif self.persists:
+            self.reason = Reason.SURPLUS_OCTETS
+
+    def _idle_eof(self) -> None:
+        if self._outstanding:
+            self._incomplete("before its response")
+        self.end(Reason.PEER_CLOSED)
+
+    def _send_head(self, head: Request | Response, length: int | None) -> bytes:
+        pipelined = self.own_state is State.DONE and bool(self._outstanding)
+        if isinstance(head, Response) or not (self.own_state is State.IDLE or pipelined):
+            raise self._local(
+                f"a {type(head).__name__} cannot be sent by a client that is {self.own_state.value}"
+            )
+        if self._close_sent or not self.persists:
+            # 9112 §9.6: nothing more after close was sent or received (R99, R116, R119).
+            raise self._local(f"no more requests on this connection: {self.reason or Reason.CLOSE_SENT}")
+        facts = head.facts
+        if len(facts.hosts) != 1 and head.version >= HTTP_11:
+            raise self._local(f"{len(facts.hosts)} Host fields, exactly 1 expected (9112 §3.2)")
+        outgoing = request_to_send(facts, head.method, length, self.peer_speaks_11)
+        persist = self._terms.persist and b"close" not in facts.options
+        announcement = announce_request(head.version, persist and self.limit is None)
+        line = writer.request_line(head.method, head.target, head.version)
+        octets = writer.head(line, head.fields, announcement, outgoing.line, False)
+        if not pipelined:
+            self.reason = None
+            self._interims = self._stray = 0
+        self._close_sent = announcement.options == (b"close",)
+        self._outstanding.append(
+            (head.method, _as_sent(facts, announce_request(head.version, persist).options))
+        )
+        self._begin_sending(outgoing, length is not None)
+        return octets
+
+    def _exchange_over(self) -> None:
+        self._outstanding.popleft()
+        self._interims = 0
+        if not self._outstanding:
+            self.own_state = State.IDLE
+
+
+def _as_sent(facts: Facts, options: tuple[bytes, ...]) -> Facts:
+    """The facts of a request with the options that were added to it; a limit of ours adds none."""
+    if facts.options.issuperset(options):
+        return facts
+    sent = Facts(facts.version, True, NO_LINES)
+    sent.options = facts.options.union(options)
+    return sent
