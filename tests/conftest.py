@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 from tests import peers
 
+# A deadline per example measures the machine, not the code.
+hypothesis.settings.register_profile("perdure", deadline=None)
+hypothesis.settings.load_profile("perdure")
+
 ROW = re.compile(r"R(?P<requirement>[1-9][0-9]*)|S(?P<system>[1-9][0-9]*)")
 LAST = {"requirement": 183, "system": 16}
+SHOWN = pytest.StashKey[dict[str, set[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,9 +49,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             shown.setdefault(name, set()).add(item.nodeid.partition("[")[0])
     config.stash[SHOWN] = shown
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # stable: quick ones first
-
-
-SHOWN = pytest.StashKey[dict[str, set[str]]]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
