@@ -68,3 +68,10 @@ def numeric_family(host: str) -> int | None:
             continue
         return family
     return None
+
+
+def url_of(scheme: str, address: Address) -> str:
+    """Write an address as a URL: "http://[::1]:80"; for a unix socket "http+unix:PATH"."""
+    if isinstance(address, str):
+        return f"{scheme}+unix:{address}"
+    return f"{scheme}://{address_text(address)}"

@@ -33,7 +33,7 @@ class StreamWire(Protocol):
         """Return the next octets, b"" at the peer's end. Raises ReadTimeout, PeerReset."""
 
     def readable(self) -> bool:
-        """Say without waiting whether octets, the end or an error wait: an idle connection is not usable then."""
+        """Say without waiting whether octets, the end or an error wait: then an idle wire is spent."""
 
     def half_close(self) -> bool:
         """End our side; False over TLS, where nothing happens."""
@@ -70,6 +70,11 @@ class StreamNetwork(Protocol):
         """Connect. Raises ConnectFailed and its kinds."""
 
     def dial_unix(
-        self, path: str, *, timeout: float, tls: ssl.SSLContext | None = None, server_hostname: str | None = None
+        self,
+        path: str,
+        *,
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
     ) -> StreamWire:
         """Connect to a unix socket. Raises ConnectFailed and its kinds."""

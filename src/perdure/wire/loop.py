@@ -251,7 +251,9 @@ class LoopWire(asyncio.Protocol):
         self.own_address = plain_address(information("sockname"))
         self.tls = information("sslcontext") is not None
         self.opened_at = loop.time()
-        # asyncio and uvloop both set TCP_NODELAY themselves (shown by tests/wire/test_loop.py).
+        if isinstance(self.peer_address, tuple):
+            # asyncio does it only for sockets made with IPPROTO_TCP, which accepted ones may not be.
+            self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tcp_keepalive:
             self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.sweeper = Sweeper.of(loop)
@@ -401,7 +403,6 @@ class _Lingering(_Silent):
         self._octets_left -= len(octets)
         if self._octets_left < 0:
             self.wire.transport.pause_reading()
-            self._last = math.inf if self._last == math.inf else self._last
             self._total_seconds = min(self._total_seconds, self._idle_seconds)
 
     def deadline_reached(self, now: float) -> None:

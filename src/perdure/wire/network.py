@@ -1,18 +1,43 @@
-"""Dial and listen on real sockets; choose and run the event loop. (Signatures first; code follows.)"""
+"""Dial and listen on real sockets; choose and run the event loop.
+
+`Network` is what the rooms above ask for; `LoopNetwork` gives it over real sockets,
+`memory.MemoryNetwork` in memory. Dialling a name tries its addresses in the order and with the
+delay of happy eyeballs, written here because uvloop has none; a literal address takes the event
+loop's own short path (no thread for the resolver).
+
+RFC 8305 (happy eyeballs).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from perdure.wire.address import Address
+from perdure.wire.address import Address, address_text, numeric_family, url_of
+from perdure.wire.bind import bind_sockets, release_sockets, socket_address
+from perdure.wire.errors import bind_error, connect_error
+from perdure.wire.happy import interleave, race
 from perdure.wire.loop import LoopWire
+
+_fast_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    import uvloop
+
+    _fast_loop = uvloop.new_event_loop
+except ImportError:  # it is not made for every platform, and not needed
+    _fast_loop = asyncio.new_event_loop
 
 W = TypeVar("W", bound=LoopWire)
 T = TypeVar("T")
+
+TLS_HANDSHAKE_SECONDS = 30.0
+"""How long an accepted connection may take to shake hands; a dialled one has its own timeout."""
+TLS_SHUTDOWN_SECONDS = 5.0
+"""How long to wait for the peer's close_notify after ours; many peers never send one."""
 
 
 class Listener(Protocol):
@@ -81,16 +106,205 @@ class Network(Protocol):
         """Listen on inherited sockets, bound already."""
 
 
+class LoopNetwork:
+    """Real sockets on the running event loop, asyncio's or uvloop's."""
+
+    def now(self) -> float:
+        """Monotonic seconds of the running loop."""
+        return asyncio.get_running_loop().time()
+
+    async def dial(
+        self,
+        factory: Callable[[], W],
+        host: str,
+        port: int,
+        *,
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        happy_eyeballs: float = 0.25,
+    ) -> W:
+        """Connect to a host.
+
+        Args:
+            factory: makes the wire.
+            timeout: seconds for everything: resolving, connecting, shaking hands.
+            tls: the context to speak TLS with.
+            server_hostname: the name to verify; the host unless said otherwise.
+            happy_eyeballs: seconds before the next address is tried beside the last.
+
+        Returns:
+            The wire, after its `wire_opened`.
+
+        Raises:
+            NameNotFound, ConnectTimeout, TlsFailed, ConnectFailed: nothing was sent.
+        """
+        name = (server_hostname or host) if tls is not None else None
+        where = address_text((host, port))
+        try:
+            async with asyncio.timeout(None if timeout == math.inf else timeout):
+                if numeric_family(host) is not None:
+                    return await _open_at(factory, host, port, tls, name)
+                connected = await _connect_name(host, port, happy_eyeballs)
+                return await _open_on(factory, connected, tls, name)
+        except (OSError, ssl.SSLError) as error:
+            raise connect_error(error, where, timeout) from error
+
+    async def dial_unix(
+        self,
+        factory: Callable[[], W],
+        path: str,
+        *,
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> W:
+        """Connect to a unix socket; the rest as `dial`."""
+        name = (server_hostname or "localhost") if tls is not None else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None if timeout == math.inf else timeout):
+                _, wire = await loop.create_unix_connection(factory, path, ssl=tls, server_hostname=name)
+                return wire
+        except (OSError, ssl.SSLError) as error:
+            raise connect_error(error, address_text(path), timeout) from error
+
+    async def listen(
+        self,
+        factory: Callable[[], LoopWire],
+        bind: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        backlog: int = 2048,
+        reuse_port: bool = False,
+    ) -> SocketListener:
+        """Listen on "HOST:PORT" (port 0: any free one), ":PORT" (every address) or "unix:PATH".
+
+        Raises:
+            AddressInUse, BindFailed: nothing is bound.
+            ValueError: `bind` is none of the forms.
+        """
+        sockets = bind_sockets(bind, reuse_port=reuse_port)
+        try:
+            listener = await self.listen_on(factory, sockets, tls=tls, backlog=backlog)
+        except OSError as error:  # EADDRINUSE may come only now, from listen(2)
+            release_sockets(sockets)
+            raise bind_error(error, bind) from error
+        listener.owned = True
+        return listener
+
+    async def listen_on(
+        self,
+        factory: Callable[[], LoopWire],
+        sockets: Sequence[socket.socket],
+        *,
+        tls: ssl.SSLContext | None = None,
+        backlog: int = 2048,
+    ) -> SocketListener:
+        """Listen on sockets that are bound already, such as inherited ones.
+
+        Closing the listener closes this process's copies and leaves a unix socket's file alone.
+        """
+        loop = asyncio.get_running_loop()
+        listener = SocketListener(sockets)
+        for bound in sockets:
+            server = await loop.create_server(
+                factory,
+                sock=bound,
+                backlog=backlog,
+                ssl=tls,
+                ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls is not None else None,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls is not None else None,
+            )
+            listener.servers.append(server)
+        return listener
+
+
+class SocketListener:
+    """Bound sockets that accept connections.
+
+    Attributes:
+        addresses: where it listens, ports resolved.
+        owned: whether `close` also removes the file of a unix socket.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self.addresses: list[Address] = [socket_address(bound) for bound in sockets]
+        self.owned = False
+        self.servers: list[asyncio.AbstractServer] = []
+        self._sockets = sockets
+
+    def urls(self, scheme: str) -> list[str]:
+        """The addresses as URLs: "http://127.0.0.1:8000", "http://[::1]:8000", "http+unix:PATH"."""
+        return [url_of(scheme, address) for address in self.addresses]
+
+    def close(self) -> None:
+        """Accept no more; connections that came about live on. Idempotent."""
+        if self.owned:
+            self.owned = False
+            release_sockets(self._sockets, self.servers)
+            return
+        for server in self.servers:
+            server.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the addresses are free again; not for the connections to end."""
+        self.close()
+        # uvloop closes the descriptors in its next turn. (Server.wait_closed waits, from Python
+        # 3.12 on, for the connections too.)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def _open_at(
+    factory: Callable[[], W], host: str, port: int, tls: ssl.SSLContext | None, server_hostname: str | None
+) -> W:
+    """Connect to a literal address by the event loop's own short path."""
+    _, wire = await asyncio.get_running_loop().create_connection(
+        factory,
+        host,
+        port,
+        ssl=tls,
+        server_hostname=server_hostname,
+        ssl_shutdown_timeout=None if tls is None else TLS_SHUTDOWN_SECONDS,
+    )
+    return wire
+
+
+async def _open_on(
+    factory: Callable[[], W],
+    connected: socket.socket,
+    tls: ssl.SSLContext | None,
+    server_hostname: str | None,
+) -> W:
+    """Put a wire on a connected socket, which is closed if that fails."""
+    try:
+        _, wire = await asyncio.get_running_loop().create_connection(
+            factory,
+            sock=connected,
+            ssl=tls,
+            server_hostname=server_hostname,
+            ssl_shutdown_timeout=None if tls is None else TLS_SHUTDOWN_SECONDS,
+        )
+    except BaseException:
+        connected.close()
+        raise
+    return wire
+
+
+async def _connect_name(host: str, port: int, stagger: float) -> socket.socket:
+    """Resolve a name and connect to the first of its addresses that answers."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await race(interleave(found), stagger)
+
+
 def new_event_loop(prefer_uvloop: bool = True) -> asyncio.AbstractEventLoop:
     """Return a new uvloop where it is installed and wanted, else the standard loop."""
-    raise NotImplementedError
+    return _fast_loop() if prefer_uvloop else asyncio.new_event_loop()
 
 
 def run(main: Coroutine[Any, Any, T], prefer_uvloop: bool = True) -> T:
-    """Run a coroutine to its end on a new event loop."""
-    raise NotImplementedError
-
-
-def bind_sockets(bind: str, *, reuse_port: bool = False) -> list[socket.socket]:
-    """Bind (not yet listening) sockets, for workers that inherit them. Raises BindFailed, AddressInUse."""
-    raise NotImplementedError
+    """Run a coroutine to its end on a new event loop, then cancel what is left and close the loop."""
+    with asyncio.Runner(loop_factory=lambda: new_event_loop(prefer_uvloop)) as runner:
+        return runner.run(main)

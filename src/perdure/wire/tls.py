@@ -46,7 +46,9 @@ def client_context(
     return context
 
 
-def server_context(certificate: str, key: str | None = None, *, client_ca_file: str | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: str, key: str | None = None, *, client_ca_file: str | None = None
+) -> ssl.SSLContext:
     """Make the context of a server.
 
     Args:
@@ -105,7 +107,9 @@ def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> N
         # The empty password stops OpenSSL from asking on the terminal.
         context.load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
-        raise TlsSettings(f"{where}: expected a PEM certificate and its unencrypted key, got {error}") from error
+        raise TlsSettings(
+            f"{where}: expected a PEM certificate and its unencrypted key, got {error}"
+        ) from error
 
 
 def _require_file(path: str, what: str) -> None:

@@ -1,0 +1,92 @@
+"""Happy eyeballs: several addresses, the first that answers wins.
+
+The families alternate, beginning with the resolver's favourite; each further attempt starts
+after `stagger` seconds, or at once when the one before it failed; the losers are closed.
+
+RFC 8305 §4 (sorting), §5 (attempts).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+
+class Target(NamedTuple):
+    """One address to try, as `socket.connect` takes it."""
+
+    family: int
+    address: Any  # (host, port) or (host, port, flow label, scope id)
+
+
+def interleave(found: Iterable[tuple[Any, ...]]) -> list[Target]:
+    """Order the answer of getaddrinfo so that the families alternate; doublets go."""
+    targets = list(dict.fromkeys(Target(entry[0], entry[4]) for entry in found))
+    families = list(dict.fromkeys(target.family for target in targets))
+    columns = [[target for target in targets if target.family == family] for family in families]
+    return [target for row in itertools.zip_longest(*columns) for target in row if target is not None]
+
+
+async def race(targets: list[Target], stagger: float) -> socket.socket:
+    """Return a connected, non-blocking socket to the first target that answers.
+
+    Raises:
+        OSError: of the last attempt that failed, when all failed.
+    """
+    waiting = list(targets)
+    pending: set[asyncio.Task[socket.socket]] = set()
+    error: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+    try:
+        while waiting or pending:
+            if waiting:
+                pending.add(asyncio.ensure_future(attempt(waiting.pop(0))))
+            done, pending = await asyncio.wait(
+                pending, timeout=stagger if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            winner, failure = _pick(done)
+            if winner is not None:
+                return winner
+            error = failure or error
+        raise error
+    finally:
+        await _give_up(pending)
+
+
+async def attempt(target: Target) -> socket.socket:
+    """Connect one non-blocking socket; it is closed if that fails or is cancelled."""
+    connecting = socket.socket(target.family, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connecting, target.address)
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+def _pick(done: set[asyncio.Task[socket.socket]]) -> tuple[socket.socket | None, OSError | None]:
+    """Take the first socket of the attempts that ended; close the others; or the last failure."""
+    winner: socket.socket | None = None
+    failure: OSError | None = None
+    for task in done:
+        error = task.exception()
+        if isinstance(error, OSError):
+            failure = error
+        elif error is not None:
+            raise error
+        elif winner is None:
+            winner = task.result()
+        else:
+            task.result().close()
+    return winner, failure
+
+
+async def _give_up(pending: set[asyncio.Task[socket.socket]]) -> None:
+    for task in pending:
+        task.cancel()
+    for result in await asyncio.gather(*pending, return_exceptions=True):
+        if isinstance(result, socket.socket):
+            result.close()

@@ -1,0 +1,425 @@
+"""LoopWire: the same behaviour in memory, on asyncio and on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+
+import pytest
+
+from perdure.core.reason import Reason
+from perdure.wire.errors import ConnectFailed, PeerReset, WireError
+from perdure.wire.loop import LoopWire
+from perdure.wire.network import Network
+from perdure.wire.raw import RawListener, RawPeer
+from perdure.wire.sweep import Sweeper
+from tests.wire.conftest import Play
+
+MEBIBYTE = 1 << 20
+
+
+class Recorder(LoopWire):
+    """Notes every hook in the order of the calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story: list[str] = []
+        self.received = bytearray()
+        self.error: WireError | None = None
+        self.changed = asyncio.Event()
+
+    def note(self, word: str) -> None:
+        self.story.append(word)
+        self.changed.set()
+
+    async def until(self, word: str) -> None:
+        """Wait until a hook was called."""
+        async with asyncio.timeout(10):
+            while word not in self.story:
+                self.changed.clear()
+                await self.changed.wait()
+
+    def wire_opened(self) -> None:
+        self.note("opened")
+
+    def data_received(self, octets: bytes) -> None:
+        assert type(octets) is bytes
+        self.received += octets
+        self.note("octets")
+
+    def end_received(self) -> None:
+        self.note("end")
+
+    def wire_lost(self, error: WireError | None) -> None:
+        self.error = error
+        self.note("lost")
+
+    def write_side_full(self) -> None:
+        self.note("full")
+
+    def write_side_drained(self) -> None:
+        self.note("drained")
+
+    def deadline_reached(self, now: float) -> None:
+        self.deadline = math.inf
+        self.note("deadline")
+
+    def write_stalled(self, now: float) -> None:
+        self.note("stalled")
+        super().write_stalled(now)
+
+
+async def joined(network: Network) -> tuple[Recorder, RawPeer]:
+    """Return a wire that was dialled and the raw peer that accepted it."""
+    listener = await RawListener.listen(network)
+    wire = await network.dial(Recorder, listener.host, listener.port, timeout=5.0)
+    peer = await listener.accept()
+    listener.close()
+    return wire, peer
+
+
+def test_octets_written_by_one_side_reach_the_other(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write(b"ping")
+        assert await peer.receive_exactly(4) == b"ping"
+        wire.write_all([b"one ", b"two"])
+        assert await peer.receive_exactly(7) == b"one two"
+        peer.send(b"pong")
+        peer.close()
+        await wire.until("end")
+        assert bytes(wire.received) == b"pong"
+        wire.close()
+        await wire.until("lost")
+
+    play(scene)
+
+
+def test_a_wire_knows_both_addresses_and_when_it_was_opened(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        assert wire.peer_address == peer.own_address
+        assert wire.own_address == peer.peer_address
+        assert isinstance(wire.peer_address, tuple)
+        assert wire.peer_text == f"127.0.0.1:{wire.peer_address[1]}"
+        assert 0 <= wire.now() - wire.opened_at < 5
+        assert not wire.tls
+        wire.abort()
+
+    play(scene)
+
+
+def test_small_octets_leave_at_once_because_nagle_is_off(play_on_sockets: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        for end in (wire, peer):
+            connection = end.transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        wire.abort()
+        await peer.wait_lost()
+
+    play_on_sockets(scene)
+
+
+def test_our_side_stays_open_when_the_peer_ends_its_own(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.send(b"last words")
+        assert peer.half_close()
+        await wire.until("end")
+        assert bytes(wire.received) == b"last words"
+        assert wire.end_received_already
+        assert "lost" not in wire.story
+        wire.write(b"answer")
+        assert await peer.receive_exactly(6) == b"answer"
+        wire.close()
+        assert await peer.at_eof()
+        peer.close()
+        await wire.until("lost")
+        assert wire.error is None
+
+    play(scene)
+
+
+def test_half_close_sends_everything_then_the_end_and_goes_on_reading(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write(b"x" * MEBIBYTE)
+        assert wire.half_close()
+        assert len(await peer.receive_all()) == MEBIBYTE
+        assert peer.ended
+        assert not peer.reset
+        peer.send(b"answer")
+        peer.close()
+        await wire.until("end")
+        assert bytes(wire.received) == b"answer"
+        wire.close()
+        await wire.until("lost")
+
+    play(scene)
+
+
+def test_close_flushes_before_the_end(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write(b"x" * MEBIBYTE)
+        wire.close()
+        assert len(await peer.receive_all()) == MEBIBYTE
+        assert peer.ended
+        peer.close()
+        await wire.until("lost")
+        assert wire.error is None
+
+    play(scene)
+
+
+def test_abort_resets_the_connection(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.abort()
+        await peer.wait_lost()
+        assert peer.reset
+        assert isinstance(peer.error, PeerReset)
+        assert peer.error.reason is Reason.PEER_RESET
+        await wire.until("lost")
+        assert wire.error is None, "our own abort is no error"
+
+    play(scene)
+
+
+def test_a_reset_by_the_peer_is_told_once_as_an_error_with_its_address(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.abort()
+        await wire.until("lost")
+        assert wire.story == ["opened", "lost"]
+        assert isinstance(wire.error, PeerReset)
+        assert str(wire.error).startswith(wire.peer_text)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ending", ["close", "abort", "linger", "peer closes", "peer aborts"])
+def test_every_way_to_end_calls_wire_lost_exactly_once(play: Play, ending: str) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        if ending == "close":
+            wire.close()
+        elif ending == "abort":
+            wire.abort()
+        elif ending == "linger":
+            wire.linger(1000, 1.0, 1.0)
+        elif ending == "peer closes":
+            peer.close()
+            await wire.until("end")
+            wire.close()
+        else:
+            peer.abort()
+        peer.close()
+        await wire.until("lost")
+        wire.close()
+        wire.abort()
+        wire.linger(1, 1.0, 1.0)
+        wire.write(b"nobody hears this")
+        wire.write_all([b"nor this"])
+        wire.pause_reading()
+        wire.resume_reading()
+        assert not wire.half_close()
+        await peer.wait_lost()
+        assert wire.story.count("lost") == 1
+        assert wire.lost
+        assert len(Sweeper.of(wire.loop)) == 0
+
+    play(scene)
+
+
+def test_a_peer_that_does_not_read_stops_the_writer(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.pause_reading()
+        written = 0
+        while "full" not in wire.story:
+            wire.write(b"x" * 65536)
+            written += 65536
+            await asyncio.sleep(0)
+            assert written < 64 * MEBIBYTE, "nothing held the writer back"
+        assert wire.transport.get_write_buffer_size() < 4 * 65536
+        peer.resume_reading()
+        await wire.until("drained")
+        assert not wire.writing_paused, "it may write again"
+        wire.close()
+        assert len(await peer.receive_all()) == written
+        peer.close()
+
+    play(scene)
+
+
+def test_a_paused_reader_receives_nothing_until_it_resumes(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.pause_reading()
+        wire.pause_reading()
+        peer.send(b"held back")
+        wire.write(b"sync")
+        await peer.receive_exactly(4)
+        assert wire.received == b""
+        wire.resume_reading()
+        wire.resume_reading()
+        await wire.until("octets")
+        assert wire.received == b"held back"
+        wire.abort()
+
+    play(scene)
+
+
+def test_a_deadline_fires_once_reached_and_at_most_a_tick_late(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, _ = await joined(network)
+        wire.deadline = started = wire.now() + 0.1
+        await wire.until("deadline")
+        # A tick is 0.05 s; the rest is the machine's, on real sockets.
+        assert 0 <= wire.now() - started < 0.5
+        wire.abort()
+
+    play(scene)
+
+
+def test_a_deadline_that_was_moved_does_not_fire(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.deadline = wire.now() + 0.05
+        wire.deadline = math.inf
+        peer.deadline = wire.now() + 0.3
+        reached = asyncio.Event()
+        peer.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
+        await reached.wait()
+        assert "deadline" not in wire.story
+        wire.abort()
+
+    play(scene)
+
+
+def test_a_peer_that_takes_nothing_is_reported_and_reset(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write_timeout = 0.3
+        peer.pause_reading()
+        while not wire.writing_paused:
+            wire.write(b"x" * 262144)
+            await asyncio.sleep(0)
+        await wire.until("lost")
+        assert wire.story[-2:] == ["stalled", "lost"]
+        peer.resume_reading()
+        await peer.receive_all()
+        assert peer.reset
+
+    play(scene)
+
+
+def test_closing_does_not_wait_for_ever_for_a_peer_that_takes_nothing(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write_timeout = 0.3
+        peer.pause_reading()
+        wire.write(b"x" * 8 * MEBIBYTE)
+        wire.close()
+        await wire.until("lost")
+        peer.abort()
+
+    play(scene)
+
+
+@pytest.mark.row("R120")
+def test_linger_lets_the_peer_read_the_response_while_it_still_uploads(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.send(b"u" * MEBIBYTE)
+        await wire.until("octets")
+        seen = len(wire.received)
+        wire.write(b"413 too much")
+        wire.linger(8 * MEBIBYTE, 2.0, 10.0)
+        assert await peer.receive_all() == b"413 too much"
+        assert peer.ended
+        assert not peer.reset
+        peer.close()
+        await wire.until("lost")
+        assert wire.error is None
+        assert len(wire.received) == seen, "nothing is delivered while lingering"
+
+    play(scene)
+
+
+def test_linger_beyond_its_octets_still_lets_the_peer_read_the_response(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write(b"413 too much")
+        wire.linger(1000, 0.4, 10.0)
+        peer.send(b"u" * 16 * MEBIBYTE)
+        assert await peer.receive_all() == b"413 too much"
+        assert not peer.reset
+        began = wire.now()
+        await wire.until("lost")
+        assert wire.now() - began < 3
+        await peer.wait_lost()
+
+    play(scene)
+
+
+def test_linger_gives_up_on_a_silent_peer(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        began = wire.now()
+        wire.write(b"bye")
+        wire.linger(1000, 0.2, 5.0)
+        await wire.until("lost")
+        assert 0.15 < wire.now() - began < 2
+        assert await peer.receive_all() == b"bye"
+        peer.close()
+
+    play(scene)
+
+
+def test_linger_gives_up_on_a_peer_that_never_stops(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.linger(1 << 40, 5.0, 0.3)
+        began = wire.now()
+        while not wire.lost:
+            peer.send(b"more")
+            await asyncio.sleep(0.01)
+        assert wire.now() - began < 3
+        peer.abort()
+
+    play(scene)
+
+
+def test_a_hook_that_fails_does_not_rob_the_other_wires_of_their_deadlines(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        failures: list[object] = []
+        wire.loop.set_exception_handler(lambda loop, context: failures.append(context["exception"]))
+
+        def fail(now: float) -> None:
+            peer.deadline = math.inf
+            raise ValueError("a bug")
+
+        peer.deadline_reached = fail  # type: ignore[method-assign]  # a bug of a subclass
+        wire.deadline = peer.deadline = wire.now()
+        await wire.until("deadline")
+        assert [str(failure) for failure in failures] == ["a bug"]
+        wire.abort()
+
+    play(scene)
+
+
+def test_dialling_where_nobody_listens_says_where(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network)
+        listener.close()
+        await listener.listener.wait_closed()
+        with pytest.raises(ConnectFailed, match=f"127.0.0.1:{listener.port}: connecting failed") as caught:
+            await network.dial(Recorder, "127.0.0.1", listener.port, timeout=5.0)
+        assert caught.value.reason is Reason.CONNECT_FAILED
+
+    play(scene)
