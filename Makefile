@@ -37,7 +37,7 @@ clean: ## remove what these commands made
 # A stamp file stands for an installed environment, so that the second run starts at once.
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed; found: $$(python3 --version 2>&1)" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/.perdure: $(VENV)/bin/python $(INPUTS)
 	@echo "installing perdure into $(VENV)"
