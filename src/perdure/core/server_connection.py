@@ -107,10 +107,14 @@ class ServerConnection(Connection):
         return writer.head(line, head.fields, announcement, outgoing.line, outgoing.drop_length)
 
     def _decide(self, head: Response, framing: Framing, whole: bool) -> Reason:
-        """Decide before the head is serialised; only a whole response tells what stays unread."""
+        """Decide before the head is serialised.
+
+        Only a whole response tells what stays unread; but after a final response no 100 can be
+        sent any more, and whether the content then comes is the client's choice (R161).
+        """
         request, sent = self._request_facts, head.facts
         limit = self._limit_reached(head.status)
-        unread = whole and self.unread_beyond(self._limits.drain_body)
+        unread = self.awaits_continue or (whole and self.unread_beyond(self._limits.drain_body))
         plain = None if unread else decide_plain(request, sent, framing, limit)
         if plain is not None:
             return plain
