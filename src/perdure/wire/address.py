@@ -5,8 +5,10 @@ An address of the operating system is kept as `(host, port)` or as the path of a
 
 from __future__ import annotations
 
+import itertools
 import socket
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 Address: TypeAlias = tuple[str, int] | str | None
 """(host, port); or the path of a unix socket, "" if it has none; or None where unknown."""
@@ -75,3 +77,23 @@ def url_of(scheme: str, address: Address) -> str:
     if isinstance(address, str):
         return f"{scheme}+unix:{address}"
     return f"{scheme}://{address_text(address)}"
+
+
+class Target(NamedTuple):
+    """One address to try, as `socket.connect` takes it."""
+
+    family: int
+    address: Any  # (host, port) or (host, port, flow label, scope id)
+
+
+def interleave(found: Iterable[tuple[Any, ...]]) -> list[Target]:
+    """Order the answer of getaddrinfo so that the families alternate; doublets go."""
+    targets = list(dict.fromkeys(Target(entry[0], entry[4]) for entry in found))
+    families = list(dict.fromkeys(target.family for target in targets))
+    columns = [[target for target in targets if target.family == family] for family in families]
+    return [target for row in itertools.zip_longest(*columns) for target in row if target is not None]
+
+
+def numeric_target(family: int, host: str, port: int) -> Target:
+    """Return the target of a literal address without a scope."""
+    return Target(family, (host, port) if family == socket.AF_INET else (host, port, 0, 0))

@@ -9,25 +9,9 @@ RFC 8305 §4 (sorting), §5 (attempts).
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
-from collections.abc import Iterable
-from typing import Any, NamedTuple
 
-
-class Target(NamedTuple):
-    """One address to try, as `socket.connect` takes it."""
-
-    family: int
-    address: Any  # (host, port) or (host, port, flow label, scope id)
-
-
-def interleave(found: Iterable[tuple[Any, ...]]) -> list[Target]:
-    """Order the answer of getaddrinfo so that the families alternate; doublets go."""
-    targets = list(dict.fromkeys(Target(entry[0], entry[4]) for entry in found))
-    families = list(dict.fromkeys(target.family for target in targets))
-    columns = [[target for target in targets if target.family == family] for family in families]
-    return [target for row in itertools.zip_longest(*columns) for target in row if target is not None]
+from perdure.wire.address import Target
 
 
 async def race(targets: list[Target], stagger: float) -> socket.socket:

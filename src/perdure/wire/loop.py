@@ -26,6 +26,7 @@ from typing import ClassVar, cast
 from perdure.wire.address import Address, address_text, plain_address
 from perdure.wire.errors import WireError, lost_error
 from perdure.wire.kernel import kernel_queue
+from perdure.wire.linger import Lingering, Silent
 from perdure.wire.sweep import Sweeper
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -103,7 +104,7 @@ class LoopWire(asyncio.Protocol):
         self.lost = False
         self.peer_address = None
         self.own_address = None
-        self._lingering: _Lingering | None = None
+        self._lingering: Lingering | None = None
         self._stall_since = math.inf
         self._stall_unsent = 0
 
@@ -169,7 +170,7 @@ class LoopWire(asyncio.Protocol):
         if self.lost or self.closing or not self.transport.can_write_eof():
             return False
         self.transport.write_eof()
-        self._watch_waiting_octets()
+        self.watch_waiting_octets()
         return True
 
     def close(self) -> None:
@@ -187,9 +188,9 @@ class LoopWire(asyncio.Protocol):
             self.deadline = math.inf
             if self.tls:
                 # A TLS transport may still deliver while it flushes.
-                self.transport.set_protocol(_Silent(self))
+                self.transport.set_protocol(Silent(self))
         self.transport.close()
-        self._watch_waiting_octets()
+        self.watch_waiting_octets()
 
     def abort(self) -> None:
         """Reset the connection (RST); what was written and not yet sent is thrown away."""
@@ -222,9 +223,9 @@ class LoopWire(asyncio.Protocol):
         self.deadline = math.inf
         if self.end_received_already:
             self.transport.close()
-            self._watch_waiting_octets()
+            self.watch_waiting_octets()
             return
-        self._lingering = _Lingering(self, octets, idle_seconds, total_seconds)
+        self._lingering = Lingering(self, octets, idle_seconds, total_seconds)
         self._lingering.start()
 
     def unsent_octets(self) -> int:
@@ -232,6 +233,11 @@ class LoopWire(asyncio.Protocol):
         if self.lost:
             return 0
         return self.transport.get_write_buffer_size() + kernel_queue(self._socket())
+
+    @property
+    def truncated(self) -> bool:
+        """True where TLS ended without close_notify: a close-delimited message is incomplete (9112 §9.8)."""
+        return self.tls and self.lost and not self.end_received_already
 
     @property
     def peer_text(self) -> str:
@@ -283,7 +289,7 @@ class LoopWire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Note it, watch the peer's progress, call `write_side_full`. Not for subclasses."""
         self.writing_paused = True
-        self._watch_waiting_octets()
+        self.watch_waiting_octets()
         self.write_side_full()
 
     def resume_writing(self) -> None:
@@ -310,8 +316,8 @@ class LoopWire(asyncio.Protocol):
         else:
             self.write_stalled(now)
 
-    def _watch_waiting_octets(self) -> None:
-        """Start to measure the peer's progress, if anything waits for the peer."""
+    def watch_waiting_octets(self) -> None:
+        """Start to measure the peer's progress, if anything waits for the peer. Not for subclasses."""
         unsent = self.transport.get_write_buffer_size()
         if unsent and not self.lost:
             self._stall_unsent = unsent
@@ -334,88 +340,3 @@ class LoopWire(asyncio.Protocol):
 
 def _discard(octets: bytes) -> None:
     """Stand in for `transport.write` after the end."""
-
-
-class _Silent(asyncio.Protocol):
-    """Takes the wire's place at the transport: discards octets, passes the rest on."""
-
-    __slots__ = ("wire",)
-
-    def __init__(self, wire: LoopWire) -> None:
-        self.wire = wire
-
-    def data_received(self, octets: bytes) -> None:
-        """Discard."""
-
-    def eof_received(self) -> bool:
-        """Note the peer's end; nothing is left to do, so let the transport close."""
-        self.wire.end_received_already = True
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Pass it on. A reset by a peer whose octets we refused is no news."""
-        self.wire.connection_lost(None)
-
-    def pause_writing(self) -> None:
-        """Note it; nobody writes any more."""
-        self.wire.writing_paused = True
-
-    def resume_writing(self) -> None:
-        """Note it."""
-        self.wire.writing_paused = False
-
-
-class _Lingering(_Silent):
-    """A lingering close: reads and discards within limits, in the wire's place."""
-
-    __slots__ = ("_flushed", "_idle_seconds", "_last", "_octets_left", "_total_seconds", "_until", "deadline")
-
-    def __init__(self, wire: LoopWire, octets: int, idle_seconds: float, total_seconds: float) -> None:
-        super().__init__(wire)
-        self.deadline = -math.inf  # looked at every tick: it waits for flushing, then for silence
-        self._octets_left = octets
-        self._idle_seconds = idle_seconds
-        self._total_seconds = total_seconds
-        self._flushed = False
-        self._until = math.inf
-        self._last = wire.loop.time()
-
-    def start(self) -> None:
-        """Half-close, take the wire's place and begin to discard."""
-        wire = self.wire
-        wire.transport.set_protocol(self)
-        if wire.transport.can_write_eof():
-            wire.transport.write_eof()
-        if wire.reading_paused:
-            wire.reading_paused = False
-            wire.transport.resume_reading()
-        wire.sweeper.remove(wire)
-        wire.sweeper.add(self)
-        wire._watch_waiting_octets()
-
-    def stop(self) -> None:
-        """Leave the sweeper."""
-        self.wire.sweeper.remove(self)
-
-    def data_received(self, octets: bytes) -> None:
-        """Discard; stop reading once the limit is reached."""
-        self._last = self.wire.loop.time()
-        self._octets_left -= len(octets)
-        if self._octets_left < 0:
-            self.wire.transport.pause_reading()
-            self._total_seconds = min(self._total_seconds, self._idle_seconds)
-
-    def deadline_reached(self, now: float) -> None:
-        """Close once flushed and silent, or once it has taken too long."""
-        if not self._flushed:
-            if self.wire.unsent_octets() > _FIN:
-                return
-            self._flushed = True
-            self._last = now
-            self._until = now + self._total_seconds
-        if now >= self._until or now - self._last >= self._idle_seconds:
-            self.wire.close()
-
-
-_FIN = 1
-"""A FIN that is not yet acknowledged counts as one octet in the kernel's queue."""

@@ -17,10 +17,10 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from perdure.wire.address import Address, address_text, numeric_family, url_of
+from perdure.wire.address import Address, address_text, interleave, numeric_family, url_of
 from perdure.wire.bind import bind_sockets, release_sockets, socket_address
 from perdure.wire.errors import bind_error, connect_error
-from perdure.wire.happy import interleave, race
+from perdure.wire.happy import race
 from perdure.wire.loop import LoopWire
 
 _fast_loop: Callable[[], asyncio.AbstractEventLoop]

@@ -1,0 +1,100 @@
+"""What takes a wire's place at its transport while it closes: it discards, and decides when to stop.
+
+Replacing the protocol costs one call per connection; asking "are we closing?" would cost a
+comparison per delivery of octets.
+
+RFC 9112 §9.6 (tear-down: half-close, read on, then close).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perdure.wire.loop import LoopWire
+
+_FIN = 1
+"""A FIN that is not yet acknowledged counts as one octet in the kernel's queue."""
+
+
+class Silent(asyncio.Protocol):
+    """Takes the wire's place at the transport: discards octets, passes the rest on."""
+
+    __slots__ = ("wire",)
+
+    def __init__(self, wire: LoopWire) -> None:
+        self.wire = wire
+
+    def data_received(self, octets: bytes) -> None:
+        """Discard."""
+
+    def eof_received(self) -> bool:
+        """Note the peer's end; nothing is left to do, so let the transport close."""
+        self.wire.end_received_already = True
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Pass it on. A reset by a peer whose octets we refused is no news."""
+        self.wire.connection_lost(None)
+
+    def pause_writing(self) -> None:
+        """Note it; nobody writes any more."""
+        self.wire.writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Note it."""
+        self.wire.writing_paused = False
+
+
+class Lingering(Silent):
+    """A lingering close: reads and discards within limits, in the wire's place."""
+
+    __slots__ = ("_flushed", "_idle_seconds", "_last", "_octets_left", "_total_seconds", "_until", "deadline")
+
+    def __init__(self, wire: LoopWire, octets: int, idle_seconds: float, total_seconds: float) -> None:
+        super().__init__(wire)
+        self.deadline = -math.inf  # looked at every tick: it waits for flushing, then for silence
+        self._octets_left = octets
+        self._idle_seconds = idle_seconds
+        self._total_seconds = total_seconds
+        self._flushed = False
+        self._until = math.inf
+        self._last = wire.loop.time()
+
+    def start(self) -> None:
+        """Half-close, take the wire's place and begin to discard."""
+        wire = self.wire
+        wire.transport.set_protocol(self)
+        if wire.transport.can_write_eof():
+            wire.transport.write_eof()
+        if wire.reading_paused:
+            wire.reading_paused = False
+            wire.transport.resume_reading()
+        wire.sweeper.remove(wire)
+        wire.sweeper.add(self)
+        wire.watch_waiting_octets()
+
+    def stop(self) -> None:
+        """Leave the sweeper."""
+        self.wire.sweeper.remove(self)
+
+    def data_received(self, octets: bytes) -> None:
+        """Discard; stop reading once the limit is reached."""
+        self._last = self.wire.loop.time()
+        self._octets_left -= len(octets)
+        if self._octets_left < 0:
+            self.wire.transport.pause_reading()
+            self._total_seconds = min(self._total_seconds, self._idle_seconds)
+
+    def deadline_reached(self, now: float) -> None:
+        """Close once flushed and silent, or once it has taken too long."""
+        if not self._flushed:
+            if self.wire.unsent_octets() > _FIN:
+                return
+            self._flushed = True
+            self._last = now
+            self._until = now + self._total_seconds
+        if now >= self._until or now - self._last >= self._idle_seconds:
+            self.wire.close()
