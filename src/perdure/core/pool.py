@@ -25,9 +25,11 @@ RFC 9112 §9.3 to §9.5.
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Collection, Hashable, Sequence
-from typing import Generic
 
+from perdure.core.pool_assignment import Assignment, misuse
 from perdure.core.pool_entries import (
     Action,
     Answer,
@@ -49,30 +51,13 @@ from perdure.core.pool_entries import (
 from perdure.core.reason import Reason
 
 __all__ = [
-    "Action",
-    "Answer",
-    "Close",
-    "Dial",
-    "Entry",
-    "EntryState",
-    "Grant",
-    "Ledger",
-    "Need",
-    "PoolSettings",
-    "Refuse",
-    "Statistics",
-    "Ticket",
-    "TicketState",
-    "Use",
-    "Wait",
-]
+    "Ledger", "PoolSettings", "Statistics", "Entry", "EntryState", "Ticket", "TicketState", "Need",
+    "Answer", "Use", "Dial", "Wait", "Action", "Grant", "Refuse", "Close",
+]  # fmt: skip
 
 
-class Ledger(Generic[Handle]):
+class Ledger(Assignment[Handle]):
     """The connections of one pool, by origin. Not locked: the driver's lock is around it."""
-
-    def __init__(self, settings: PoolSettings) -> None:
-        self.settings = settings
 
     def lease(self, origin: Hashable, now: float, repeatable: bool) -> Answer[Handle]:
         """Reserve a connection for one request.
@@ -89,7 +74,21 @@ class Ledger(Generic[Handle]):
         Raises:
             LocalViolation: the ledger is closed; nothing changed.
         """
-        raise NotImplementedError
+        if self._closed:
+            raise misuse("the pool is closed", Reason.POOL_CLOSED)
+        need = Need.ANY if repeatable else Need.PROVEN
+        home = self._origins.get(origin)
+        if home is None or home.waiting:
+            return self._queue(origin, need, now)
+        entry = self._pick(home, need, now)
+        if entry is None:
+            return self._queue(origin, need, now)
+        del home.idle[entry]
+        del self._idle[entry]
+        self._hand_out(entry, now)
+        if self._line:
+            self._fill(now)
+        return Use(entry)
 
     def lease_fresh(self, origin: Hashable, now: float) -> Answer[Handle]:
         """Reserve a connection that was just dialled: for the one repetition of a request.
@@ -99,7 +98,9 @@ class Ledger(Generic[Handle]):
 
         RFC 9110 §9.2.2.
         """
-        raise NotImplementedError
+        if self._closed:
+            raise misuse("the pool is closed", Reason.POOL_CLOSED)
+        return self._queue(origin, Need.FRESH, now)
 
     def take(self, ticket: Ticket, now: float) -> Entry[Handle] | None:
         """Take the connection that was granted.
@@ -111,7 +112,21 @@ class Ledger(Generic[Handle]):
         Raises:
             LocalViolation: the ticket was taken, refused or cancelled before.
         """
-        raise NotImplementedError
+        if ticket.state is TicketState.WAITING:
+            return None
+        entry = self._granted.pop(ticket, None)
+        if entry is None:
+            raise misuse(f"{ticket!r} holds no grant")
+        home = self._origins[entry.origin]
+        if entry.reused and not home.still_suits(entry, ticket.need, now):
+            self._put_first(home, ticket)
+            self._lay_back(home, entry, now)
+            self._settle(home, now)
+            return None
+        entry.ticket = None
+        ticket.state = TicketState.TAKEN
+        self._hand_out(entry, now)
+        return entry
 
     def dialled(
         self,
@@ -139,7 +154,23 @@ class Ledger(Generic[Handle]):
         Raises:
             LocalViolation: no dial is under way for the ticket; nothing changed.
         """
-        raise NotImplementedError
+        home = self._end_dial(ticket)
+        self._dialled += 1
+        self._connections += 1
+        entry = Entry(self._dialled, home.key, handle, now)
+        entry.address = address
+        entry.rtt = rtt or 0.0
+        entry.age_deadline = self._age_deadline(entry.number, now)
+        home.entries.add(entry)
+        seeker = next(iter(home.seekers), None)
+        if self._closed:
+            self._close(home, entry, Reason.POOL_CLOSED)
+        elif seeker is not None:
+            self._grant(home, seeker, entry)
+        else:
+            self._lay_idle(home, entry, now)
+        self._settle(home, now)
+        return entry
 
     def dial_failed(self, ticket: Ticket, now: float, reason: Reason = Reason.CONNECT_FAILED) -> None:
         """Give back the place of a dial that failed, timed out or was given up.
@@ -150,7 +181,13 @@ class Ledger(Generic[Handle]):
         Raises:
             LocalViolation: no dial is under way for the ticket; nothing changed.
         """
-        raise NotImplementedError
+        home = self._end_dial(ticket)
+        if ticket.state is TicketState.WAITING:
+            self._refuse(home, ticket, reason)
+        if len(home.seekers) > home.dials:
+            last, _ = home.seekers.popitem()
+            self._put_first(home, last)
+        self._settle(home, now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
         """Give up a ticket in any state; a granted connection goes to the next one.
@@ -158,14 +195,23 @@ class Ledger(Generic[Handle]):
         A dial under way stays counted until `dialled` (its connection becomes another's, or
         idle) or `dial_failed` tells of it. Does nothing if the ticket was taken or refused.
         """
-        raise NotImplementedError
+        if ticket.state is not TicketState.WAITING and ticket.state is not TicketState.GRANTED:
+            return
+        home = self._origins[ticket.origin]
+        ticket.state = TicketState.CANCELLED
+        home.seekers.pop(ticket, None)
+        home.waiting.pop(ticket, None)
+        entry = self._granted.pop(ticket, None)
+        if entry is not None:
+            self._lay_back(home, entry, now)
+        self._settle(home, now)
 
     def release(
         self,
         entry: Entry[Handle],
         now: float,
         reason: Reason,
-        hint_timeout: float | None = None,
+        hint_timeout: int | None = None,
         hint_max: int | None = None,
         rtt: float | None = None,
     ) -> None:
@@ -185,7 +231,29 @@ class Ledger(Generic[Handle]):
         Raises:
             LocalViolation: the entry is idle or granted, so somebody else may have it.
         """
-        raise NotImplementedError
+        if entry.state is not EntryState.LEASED:
+            if entry.state is EntryState.CLOSED:
+                return
+            raise misuse(f"{entry!r} is released, but not leased")
+        home = self._origins[entry.origin]
+        if entry.uses > 1:
+            home.learning.saw_survival(entry.idle_seconds, now)
+        if rtt is not None:
+            entry.rtt = rtt
+        if hint_timeout is not None:
+            entry.hint_timeout = hint_timeout
+        if hint_max is not None:
+            entry.hint_max = hint_max
+        elif entry.hint_max is not None:
+            entry.hint_max -= 1
+        entry.idle_since = now
+        ending = self._ending(entry, reason)
+        if ending is None:
+            self._lay_idle(home, entry, now)
+        else:
+            self._close(home, entry, ending)
+        if home.waiting or home.seekers or self._line:
+            self._settle(home, now)
 
     def discard(self, entry: Entry[Handle], reason: Reason, now: float) -> None:
         """Close a connection in any state and learn nothing from it.
@@ -193,7 +261,10 @@ class Ledger(Generic[Handle]):
         For an exchange that failed or was abandoned, octets on an idle connection, and the like.
         The ticket of a granted one is first in line again.
         """
-        raise NotImplementedError
+        if entry.state is not EntryState.CLOSED:
+            home = self._origins[entry.origin]
+            self._close(home, entry, reason)
+            self._settle(home, now)
 
     def discard_stale(self, entry: Entry[Handle], reason: Reason, now: float) -> None:
         """Close a leased, reused connection on which the peer ended before any response octet.
@@ -208,7 +279,18 @@ class Ledger(Generic[Handle]):
 
         RFC 9112 §9.3.1, RFC 9110 §15.5.9.
         """
-        raise NotImplementedError
+        if entry.state is not EntryState.LEASED:
+            if entry.state is EntryState.CLOSED:
+                return
+            raise misuse(f"{entry!r} went stale, but is not leased")
+        home = self._origins[entry.origin]
+        self._close(home, entry, reason)
+        if entry.uses > 1:
+            self._learn(home, entry.idle_seconds, now)
+        for sibling in list(home.idle) if entry.reused else ():
+            if now - sibling.idle_since >= entry.idle_seconds:
+                self._close(home, sibling, Reason.SIBLING_STALE)
+        self._settle(home, now)
 
     def peer_closed(self, entry: Entry[Handle], now: float, reason: Reason = Reason.PEER_CLOSED) -> None:
         """Close an idle connection that the peer closed, and learn its idle time.
@@ -220,45 +302,90 @@ class Ledger(Generic[Handle]):
         Args:
             reason: PEER_CLOSED, PEER_RESET, or IDLE_408 for an unasked 408 response.
         """
-        raise NotImplementedError
+        if entry.state is EntryState.LEASED or entry.state is EntryState.CLOSED:
+            return
+        home = self._origins[entry.origin]
+        self._close(home, entry, reason)
+        if entry.uses:  # before the first request another timer of the server runs
+            self._learn(home, now - entry.idle_since, now)
+        self._settle(home, now)
 
     def retire(self, origin: Hashable, addresses: Collection[Hashable], now: float) -> None:
         """Close the connections to addresses that the origin has no more (Reason.ADDRESS_GONE).
 
         Leased ones end when they are released.
         """
-        raise NotImplementedError
+        home = self._origins.get(origin)
+        if home is None:
+            return
+        for entry in [entry for entry in home.entries if entry.address in addresses]:
+            if entry.state is EntryState.LEASED:
+                entry.doom = Reason.ADDRESS_GONE
+            else:
+                self._close(home, entry, Reason.ADDRESS_GONE)
+        self._settle(home, now)
 
     def warm(self, origin: Hashable, count: int, now: float) -> None:
         """Dial until the origin has `count` connections, as far as the caps allow without closing any.
 
         The Dials come as actions; their tickets want nothing.
         """
-        raise NotImplementedError
+        home = self._open(origin)
+        wanted = 0 if self._closed else min(count, self.settings.max_per_origin)
+        while home.count < wanted and self._connections + self._dialling < self.settings.max_total:
+            ticket = self._new_ticket(origin, Need.ANY)
+            ticket.state = TicketState.CANCELLED
+            self._begin_dial(home, ticket)
+            self._actions.append(Dial(ticket))
+        self._settle(home, now)
 
     def expire(self, now: float) -> None:
         """Close every idle connection whose time has come. Call it at `next_deadline`."""
-        raise NotImplementedError
+        while self._timers and self._timers[0][0] <= now:
+            at, _, entry = heapq.heappop(self._timers)
+            if at != entry.scheduled:
+                continue
+            entry.scheduled = math.inf
+            if entry.state is not EntryState.IDLE:
+                continue
+            home = self._origins[entry.origin]
+            if now >= entry.idle_deadline:
+                self._end_idle(home, entry, now)
+            else:
+                self._schedule(entry, entry.idle_deadline)
+            self._settle(home, now)
 
     def next_deadline(self) -> float | None:
         """Say when `expire` has something to do at the earliest; None: nothing is idle.
 
         It may be earlier than needed, never later.
         """
-        raise NotImplementedError
+        return self._timers[0][0] if self._timers else None
 
     def close(self, now: float) -> None:
         """Close idle connections, refuse tickets (POOL_CLOSED); leased ones end when released."""
-        raise NotImplementedError
+        self._closed = True
+        for entry in [*self._idle, *self._granted.values()]:
+            self._close(self._origins[entry.origin], entry, Reason.POOL_CLOSED)
+        for home in list(self._origins.values()):
+            for ticket in [*home.seekers, *home.waiting]:
+                self._refuse(home, ticket, Reason.POOL_CLOSED)
 
     def take_actions(self) -> Sequence[Action[Handle]]:
         """Hand over what is to be done, in order, and forget it."""
-        raise NotImplementedError
+        actions = self._actions
+        if not actions:
+            return ()
+        self._actions = []
+        return actions
 
-    def idle_entries(self) -> tuple[Entry[Handle], ...]:
-        """List the idle connections, the least recently used first."""
-        raise NotImplementedError
+    def idle_entries(self, origin: Hashable = None) -> tuple[Entry[Handle], ...]:
+        """List the idle connections of one origin, or of all (None), the longest idle first."""
+        if origin is None:
+            return tuple(self._idle)
+        home = self._origins.get(origin)
+        return tuple(home.idle) if home is not None else ()
 
     def statistics(self, now: float) -> Statistics:
         """Count what there is and what was. O(origins)."""
-        raise NotImplementedError
+        return self._count(now)

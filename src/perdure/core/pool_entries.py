@@ -57,9 +57,9 @@ class PoolSettings:
 class EntryState(enum.Enum):
     """Where a connection is.
 
-        dialled ──▶ IDLE ◀──release── LEASED        any ──▶ CLOSED, once, with one `Close`
-                     ├──lease──▶ LEASED
-                     └──grant──▶ GRANTED ──take──▶ LEASED      GRANTED ──cancel──▶ IDLE
+    dialled ──▶ IDLE ◀──release── LEASED        any ──▶ CLOSED, once, with one `Close`
+                 ├──lease──▶ LEASED
+                 └──grant──▶ GRANTED ──take──▶ LEASED      GRANTED ──cancel──▶ IDLE
     """
 
     IDLE = "idle"
@@ -101,19 +101,18 @@ class Ticket:
         origin: the key it was leased for.
         need: which connections it may use.
         state: `TicketState`.
-        dialling: a `Dial` was handed out for it of which neither `dialled` nor `dial_failed` told yet.
+        dials: how many `Dial`s were handed out for it and not yet answered; seldom more than one.
         reason: why it was refused; None otherwise.
     """
 
-    __slots__ = ("dialling", "entry_number", "need", "number", "origin", "reason", "state")
+    __slots__ = ("dials", "need", "number", "origin", "reason", "state")
 
     def __init__(self, number: int, origin: Hashable, need: Need) -> None:
         self.number = number
         self.origin = origin
         self.need = need
         self.state = TicketState.WAITING
-        self.dialling = False
-        self.entry_number = 0
+        self.dials = 0
         self.reason: Reason | None = None
 
     def __repr__(self) -> str:
@@ -131,8 +130,8 @@ class Entry(Generic[Handle]):
         state: `EntryState`.
         dialled_at: seconds, the clock of `now`.
         uses: requests it was leased for, the current one included.
-        reused: the current request is not the first thing that happened on it: it carried
-            another one before, or lay idle. What `retry.may_retry` asks.
+        reused: it lay idle before the current request, used or not, so that the peer may have
+            closed it meanwhile: what `retry.may_retry` asks. False straight from the dial.
         idle_seconds: how long it lay idle before the current request.
         idle_since: when it last became idle.
         idle_deadline: when it must not be idle any more, and `deadline_reason` why.
@@ -164,7 +163,7 @@ class Entry(Generic[Handle]):
         self.deadline_reason = Reason.IDLE_LIMIT
         self.scheduled = math.inf
         self.rtt = 0.0
-        self.hint_timeout: float | None = None
+        self.hint_timeout: int | None = None
         self.hint_max: int | None = None
         self.ticket: Ticket | None = None
         self.doom: Reason | None = None

@@ -48,10 +48,14 @@ class Verdict(enum.Enum):
     NOT_REUSED = VerdictRow(False, "9112 §9.3.1", "the connection was fresh, so it was not an idle close")
     NOT_REPLAYABLE = VerdictRow(False, "9112 §9.3.1", "its content cannot be produced again")
     NOTHING_WRITTEN = VerdictRow(True, "9110 §9.2.2", "no octet of it was written")
-    AFTER_CLOSE = VerdictRow(True, "9112 §9.6", "the server had announced the close, so it processed nothing more")
+    AFTER_CLOSE = VerdictRow(
+        True, "9112 §9.6", "the server had announced the close, so it processed nothing more"
+    )
     IDEMPOTENT_METHOD = VerdictRow(True, "9110 §9.2.2", "its method is idempotent")
     IDEMPOTENCY_KEY = VerdictRow(True, "9110 §9.2.2", "it carries an Idempotency-Key")
-    NOT_IDEMPOTENT = VerdictRow(False, "9110 §9.2.2", "the server may have applied it, and its method is not idempotent")
+    NOT_IDEMPOTENT = VerdictRow(
+        False, "9110 §9.2.2", "the server may have applied it, and its method is not idempotent"
+    )
 
     @property
     def allowed(self) -> bool:
@@ -75,8 +79,6 @@ class Failure:
         replayable: its content, if any, can be produced again from its start.
         has_idempotency_key: the request carries an `Idempotency-Key` field.
         retried: it is already the automatic repetition.
-        after_close: the server had sent a close option in the response to an earlier
-            (pipelined) request on this connection.
     """
 
     method: bytes
@@ -86,7 +88,6 @@ class Failure:
     replayable: bool = True
     has_idempotency_key: bool = False
     retried: bool = False
-    after_close: bool = False
 
 
 RULE: tuple[tuple[Verdict, Callable[[Failure], bool]], ...] = (
@@ -95,8 +96,6 @@ RULE: tuple[tuple[Verdict, Callable[[Failure], bool]], ...] = (
     (Verdict.NOT_REUSED, lambda failure: not failure.reused),
     (Verdict.NOT_REPLAYABLE, lambda failure: not failure.replayable),
     (Verdict.NOTHING_WRITTEN, lambda failure: failure.octets_written == 0),
-    # 9112 §9.6: after a close option the server MUST NOT process any further request
-    (Verdict.AFTER_CLOSE, lambda failure: failure.after_close),
     (Verdict.IDEMPOTENT_METHOD, lambda failure: failure.method in IDEMPOTENT),
     (Verdict.IDEMPOTENCY_KEY, lambda failure: failure.has_idempotency_key),
     (Verdict.NOT_IDEMPOTENT, lambda failure: True),

@@ -1,0 +1,111 @@
+"""What is remembered of one origin: when it closed idle connections, and what they outlived.
+
+Two kinds of evidence, each kept for `REMEMBERED_SECONDS`:
+
+* a *close*: the peer ended a connection at some idle age. The lowest recent age × 0.9 is the
+  `limit` of how long connections lie idle. The last `REMEMBERED_CLOSES` count.
+* a *survival*: a connection was alive at some idle age. The longest is `proven`.
+
+A server that restarts also closes idle connections, at any age, and must not end persistence
+for ten minutes. So a close is not believed as a limit if a connection of the origin outlived
+that age recently, or if others were closed at the same moment at other ages: a timer has one
+age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
+age is believed. Whoever may not fail asks `caution`, which believes every close.
+
+RFC 9112 §9.5 (servers close idle connections whenever they like), §9.3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+REMEMBERED_SECONDS: Final = 600.0
+"""After this a limit is found out anew: at the price of one close, a server's change is noticed."""
+REMEMBERED_CLOSES: Final = 8
+FRACTION: Final = 0.9
+"""Of the age seen: clocks, and the time a request travels."""
+SAME_MOMENT_SECONDS: Final = 1.0
+SAME_AGE_FACTOR: Final = 1.5
+SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
+"""A shorter survival is not noted while a longer one is this recent: bounds the notes to 8 or 9."""
+
+
+class _Close:
+    __slots__ = ("at", "believed", "idle_seconds")
+
+    def __init__(self, at: float, idle_seconds: float, believed: bool) -> None:
+        self.at = at
+        self.idle_seconds = idle_seconds
+        self.believed = believed
+
+
+class Learning:
+    """The evidence of one origin. Every `now` is monotonic seconds and never falls."""
+
+    __slots__ = ("_caution", "_closes", "_limit", "_survivals", "_valid_until")
+
+    def __init__(self) -> None:
+        self._closes: deque[_Close] = deque(maxlen=REMEMBERED_CLOSES)
+        self._survivals: deque[tuple[float, float]] = deque()  # (at, age): later ones are shorter
+        self._limit = math.inf
+        self._caution = math.inf
+        self._valid_until = math.inf
+
+    def saw_close(self, idle_seconds: float, now: float) -> None:
+        """Note that the peer ended a connection that had lain idle so long.
+
+        Longer survivals are worth no more than `FRACTION` of it from now on.
+        """
+        believed = idle_seconds >= self.proven(now)
+        moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
+        if any(_unlike(close.idle_seconds, idle_seconds) for close in moment):
+            believed = False
+            for close in moment:
+                close.believed = False
+        self._closes.append(_Close(now, idle_seconds, believed))
+        self._recall(now)
+        if self._survivals and self._survivals[0][1] > FRACTION * idle_seconds:
+            self._survivals = deque(kept for kept in self._survivals if kept[1] <= FRACTION * idle_seconds)
+            self.saw_survival(FRACTION * idle_seconds, now)
+
+    def saw_survival(self, idle_seconds: float, now: float) -> None:
+        """Note that a connection was alive after it had lain idle so long."""
+        survivals = self._survivals
+        while survivals and survivals[-1][1] <= idle_seconds:
+            survivals.pop()
+        if not survivals or now - survivals[-1][0] >= SURVIVAL_GRAIN_SECONDS:
+            survivals.append((now, idle_seconds))
+
+    def limit(self, now: float) -> float:
+        """How long a connection of this origin may lie idle; infinite while nothing is known."""
+        if now >= self._valid_until:
+            self._recall(now)
+        return self._limit
+
+    def caution(self, now: float) -> float:
+        """The same for a request that may not fail: every close is believed."""
+        if now >= self._valid_until:
+            self._recall(now)
+        return self._caution
+
+    def proven(self, now: float) -> float:
+        """The longest idle age that a connection recently survived; 0.0 while there is none."""
+        survivals = self._survivals
+        while survivals and now - survivals[0][0] >= REMEMBERED_SECONDS:
+            survivals.popleft()
+        return survivals[0][1] if survivals else 0.0
+
+    def _recall(self, now: float) -> None:
+        closes = self._closes
+        while closes and now - closes[0].at >= REMEMBERED_SECONDS:
+            closes.popleft()
+        self._caution = FRACTION * min((close.idle_seconds for close in closes), default=math.inf)
+        believed = (close.idle_seconds for close in closes if close.believed)
+        self._limit = FRACTION * min(believed, default=math.inf)
+        self._valid_until = closes[0].at + REMEMBERED_SECONDS if closes else math.inf
+
+
+def _unlike(one: float, other: float) -> bool:
+    return one > SAME_AGE_FACTOR * other or other > SAME_AGE_FACTOR * one

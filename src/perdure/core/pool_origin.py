@@ -1,0 +1,164 @@
+"""One origin of the pool: its connections, its tickets, and how long its connections may lie.
+
+The idle limit of a connection is the lowest of our own, the peer's hint and what was learned.
+
+A request that may not be repeated asks for more: its connection must lie, with a margin for the
+time the request travels, below that limit *and* below what connections of this origin are
+proven to survive (or the peer's hint). The connection that has lain longest is the **canary**:
+while the peer leaves it open, it proves its own age for all younger ones. So the first such
+request dials a second connection, and from then on the first one lies there and proves.
+
+Only connections that carried a request prove anything: before the first request another timer
+of the server runs.
+
+RFC 9112 §9.5, appendix C.2.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic
+
+from perdure.core.keepalive import usable_seconds
+from perdure.core.learning import Learning
+from perdure.core.pool_entries import Entry, Handle, Need, PoolSettings, Ticket
+from perdure.core.reason import Reason
+
+LEAST_MARGIN_SECONDS: Final = 0.05
+ROUND_TRIPS: Final = 2.0
+"""The margin: one for the request and the news of a close to cross, one for jitter."""
+RIPE_MARGINS: Final = 2.0
+"""A first canary is left alone until it has proven this many margins."""
+UNRIPE_MARGINS: Final = 1.5
+"""With less than this proven, a canary is worth waiting for (below RIPE: floats round)."""
+
+
+class Origin(Generic[Handle]):
+    """The connections and tickets of one origin.
+
+    Attributes:
+        key: as given to `lease`.
+        entries: all connections; `idle`: those that lie idle, longest first.
+        dials: dials under way.
+        seekers: tickets that a dial under way will serve, at most `dials`; `waiting`: tickets
+            without one, all younger. Both in order of service.
+        learning: what is remembered.
+        lined_up: number of the first waiting ticket as it stands in the ledger's line; else 0.
+    """
+
+    __slots__ = ("_settings", "dials", "entries", "idle", "key", "learning", "lined_up", "seekers", "waiting")
+
+    def __init__(self, key: Hashable, settings: PoolSettings) -> None:
+        self._settings = settings
+        self.key = key
+        self.entries: set[Entry[Handle]] = set()
+        self.idle: OrderedDict[Entry[Handle], None] = OrderedDict()
+        self.dials = 0
+        self.seekers: OrderedDict[Ticket, None] = OrderedDict()
+        self.waiting: OrderedDict[Ticket, None] = OrderedDict()
+        self.learning = Learning()
+        self.lined_up = 0
+
+    @property
+    def count(self) -> int:
+        """What counts toward the cap: connections, idle ones included, and dials under way."""
+        return len(self.entries) + self.dials
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing but memory is left."""
+        return not (self.entries or self.dials or self.seekers or self.waiting)
+
+    def limit_idle_time(self, entry: Entry[Handle], now: float) -> bool:
+        """Set `idle_deadline` and `deadline_reason` of a connection from its `idle_since`.
+
+        Returns:
+            False where it may not lie idle at all.
+        """
+        settings, hint, learned = self._settings, entry.hint_timeout, self.learning.limit(now)
+        limit, reason = settings.idle_timeout, Reason.IDLE_LIMIT
+        if hint is not None:
+            usable = usable_seconds(hint, entry.rtt)
+            if usable < limit:
+                limit, reason = usable, Reason.IDLE_HINT
+        elif learned == math.inf and settings.unlearned_idle_timeout is not None:
+            limit = settings.unlearned_idle_timeout
+        if learned - entry.rtt < limit:  # the request must arrive before the peer's clock runs out
+            limit, reason = learned - entry.rtt, Reason.IDLE_LEARNED
+        entry.idle_deadline = deadline = entry.idle_since + limit
+        entry.deadline_reason = reason
+        if entry.age_deadline < deadline:
+            entry.idle_deadline = entry.age_deadline
+            entry.deadline_reason = Reason.MAX_AGE
+        return limit > 0
+
+    def candidate(self, need: Need) -> Entry[Handle]:
+        """The idle connection to look at first; there is one.
+
+        The one that lay shortest is the surest, so "spread" leaves requests that may not be
+        repeated alone.
+        """
+        last = need is not Need.ANY or self._settings.order == "lifo"
+        return next(reversed(self.idle)) if last else next(iter(self.idle))
+
+    def suits(self, entry: Entry[Handle], need: Need, now: float) -> bool:
+        """Say whether an idle connection, not past its deadline, serves a request with this need."""
+        if need is Need.ANY:
+            return True
+        if need is Need.FRESH or not entry.uses:
+            return False
+        margin = margin_of(entry)
+        reach = now - entry.idle_since + margin
+        if now + margin >= entry.idle_deadline or reach >= self.learning.caution(now):
+            return False
+        return entry.hint_timeout is not None or reach < self.proven(now)
+
+    def still_suits(self, entry: Entry[Handle], need: Need, now: float) -> bool:
+        """Say whether a connection granted a while ago may be taken now."""
+        self.limit_idle_time(entry, now)  # something may have been learned since
+        return now < entry.idle_deadline and self.suits(entry, need, now)
+
+    def proven(self, now: float) -> float:
+        """The idle age that a connection survives: from memory, or as the canary shows right now."""
+        for entry in self.idle:
+            if entry.uses:
+                return max(now - entry.idle_since, self.learning.proven(now))
+        return self.learning.proven(now)
+
+    def victim(self, need: Need, now: float) -> Entry[Handle] | None:
+        """The idle connection to close where a cap leaves no room for a dial; None: close none.
+
+        The longest idle one; but a canary that will soon prove something is spared.
+        """
+        oldest = next(iter(self.idle), None)
+        if oldest is None or need is not Need.PROVEN or now >= self.ripens_at(oldest, now):
+            return oldest
+        youngest = next(reversed(self.idle))
+        return None if youngest is oldest else youngest
+
+    def ripens_at(self, canary: Entry[Handle], now: float) -> float:
+        """When the canary will have proven that connections may follow each other closely.
+
+        Without this, a pool whose connections are all busy with requests that may not be
+        repeated would never have one idle long enough to prove anything, and dial for each.
+
+        Returns:
+            The time; or minus infinity where that is proven already, or cannot be.
+        """
+        margin = margin_of(canary)
+        age = RIPE_MARGINS * margin
+        if not canary.uses or self.learning.proven(now) >= UNRIPE_MARGINS * margin:
+            return -math.inf
+        if self.learning.caution(now) <= age or canary.idle_since + age >= canary.idle_deadline:
+            return -math.inf
+        return canary.idle_since + age
+
+
+def margin_of(entry: Entry[Handle]) -> float:
+    """Seconds to stay below a limit, so that a request arrives before a close leaves.
+
+    RFC 9112 §9.5.
+    """
+    return max(LEAST_MARGIN_SECONDS, ROUND_TRIPS * entry.rtt)
