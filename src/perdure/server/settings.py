@@ -58,7 +58,7 @@ class ServerSettings:
     linger_total: Seconds = 30.0
     """After the last write: how long to read and drop altogether (nginx)."""
     max_connections: Count = 10000
-    """Connections at once; from 15/16 of it on, idle ones are closed, the least recently used first (nginx)."""
+    """Connections at once; from 15/16 of it on, idle ones go, least recently used first (nginx)."""
     drain_grace: Seconds = 5.0
     """At shutdown: how long idle connections may still send one last request."""
     drain_timeout: Seconds = 30.0
