@@ -137,6 +137,8 @@ class Connection:
         except RemoteViolation as violation:
             self.peer_state = State.ERROR
             self.reason = violation.reason
+            if self.role is Role.CLIENT:
+                violation.status = 502  # whatever in a response is at fault: what a gateway answers
             raise
         return events
 

@@ -86,7 +86,7 @@ def parse_line(octets: bytes) -> FieldLine:
     if match is None:
         raise RemoteViolation(_why_malformed(octets), Reason.BAD_SYNTAX)
     name, value = match.groups()
-    return _make_line(name, value)
+    return _make_line(name, value.strip(b" \t"))
 
 
 def _why_malformed(octets: bytes) -> str:

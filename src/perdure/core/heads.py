@@ -84,14 +84,17 @@ _remembered_request_line = lru_cache(REMEMBERED_START_LINES)(parse_request_line)
 _remembered_status_line = lru_cache(REMEMBERED_START_LINES)(parse_status_line)
 
 
-def _too_many(lines: Sequence[bytes], limits: Limits, status: int) -> None:
+def _check_sizes(lines: Sequence[bytes], limits: Limits, long_line_status: int, status: int) -> None:
+    if len(lines[0]) > limits.max_line:
+        message = f"start line is {len(lines[0])} octets, at most {limits.max_line} allowed (9112 §3)"
+        raise RemoteViolation(message, Reason.TOO_LARGE, long_line_status)
     if len(lines) - 1 > limits.max_fields:
         message = f"{len(lines) - 1} field lines, at most {limits.max_fields} allowed"
         raise RemoteViolation(message, Reason.TOO_LARGE, status)
-    for line in lines[1:]:
-        if len(line) > limits.max_line:
-            message = f"a field line of {len(line)} octets, at most {limits.max_line} allowed"
-            raise RemoteViolation(message, Reason.TOO_LARGE, status)
+    longest = max(map(len, lines[1:]), default=0)
+    if longest > limits.max_line:
+        message = f"a field line of {longest} octets, at most {limits.max_line} allowed"
+        raise RemoteViolation(message, Reason.TOO_LARGE, status)
 
 
 def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, list[FieldLine], Facts]:
@@ -106,16 +109,11 @@ def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, li
     RFC 9112 §2.1, §3.2 (Host).
     """
     lines = head.split(b"\r\n")
-    line = lines[0]
-    if len(line) <= REMEMBERED_START_LINE_OCTETS:
-        method, target, version = _remembered_request_line(line)
-    elif len(line) > limits.max_line:
-        message = f"request line is {len(line)} octets, at most {limits.max_line} allowed (9112 §3)"
-        raise RemoteViolation(message, Reason.TOO_LARGE, 414)
-    else:
-        method, target, version = parse_request_line(line)
     if len(head) > limits.max_line or len(lines) - 1 > limits.max_fields:
-        _too_many(lines, limits, 431)
+        _check_sizes(lines, limits, 414, 431)
+    line = lines[0]
+    short = len(line) <= REMEMBERED_START_LINE_OCTETS
+    method, target, version = _remembered_request_line(line) if short else parse_request_line(line)
     del lines[0]
     fields = parse_lines(lines, len(head))
     facts = gather(version, True, fields)
@@ -152,14 +150,14 @@ def response_head(head: bytes, limits: Limits) -> tuple[int, bytes, Version, lis
 
     RFC 9112 §2.1, §5.2 (obs-fold).
     """
-    if b"\r\n " in head or b"\r\n\t" in head:
-        head = unfold(head)
     lines = head.split(b"\r\n")
+    if len(head) > limits.max_line or len(lines) - 1 > limits.max_fields:
+        _check_sizes(lines, limits, 502, 502)
+    if b"\r\n " in head or b"\r\n\t" in head:
+        lines = unfold(head).split(b"\r\n")
     line = lines[0]
     short = len(line) <= REMEMBERED_START_LINE_OCTETS
     status, phrase, version = _remembered_status_line(line) if short else parse_status_line(line)
-    if len(head) > limits.max_line or len(lines) - 1 > limits.max_fields:
-        _too_many(lines, limits, 502)
     del lines[0]
     try:
         fields = parse_lines(lines, len(head))

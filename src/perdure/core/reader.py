@@ -132,6 +132,7 @@ class Reader:
             self._scanned = len(buffer)
             return None
         if end - start > self._limits.max_head:
+            self._check_first_line(self._limits.max_line, long_line_status)
             raise self._too_large("head", end - start, self._limits.max_head)
         self._start = end + 4
         self._scanned = 0
@@ -139,13 +140,11 @@ class Reader:
         return bytes(buffer[start:end])
 
     def _check_partial(self, max_line: int, long_line_status: int) -> None:
+        self._check_first_line(max_line, long_line_status)
         buffer, start = self._buffer, self._start
         waiting = len(buffer) - start
-        if waiting > self._limits.max_head:
+        if waiting > self._limits.max_head + 3:  # three octets of the end may be here
             raise self._too_large("head", waiting, self._limits.max_head)
-        first_end = buffer.find(b"\r\n", start, start + max_line + 2)
-        if first_end < 0 and waiting > max_line + 1:
-            raise self._too_large("first line", waiting, max_line, long_line_status)
         last_start = buffer.rfind(b"\r\n", start)
         if last_start >= 0 and len(buffer) - last_start - 3 > max_line:
             raise self._too_large("field line", len(buffer) - last_start - 2, max_line)
@@ -155,6 +154,11 @@ class Reader:
         if not (0x21 <= buffer[start] <= 0x7E or buffer[start] == 0x0D):
             message = f"a head cannot begin with octet {buffer[start]:#04x} (9112 §2.2)"
             raise RemoteViolation(message, Reason.BAD_SYNTAX)
+
+    def _check_first_line(self, max_line: int, status: int) -> None:
+        first_end = self._buffer.find(b"\r\n", self._start, self._start + max_line + 2)
+        if first_end < 0 and self.waiting_octets > max_line + 1:
+            raise self._too_large("first line", self.waiting_octets, max_line, status)
 
     @staticmethod
     def _too_large(what: str, octets: int, allowed: int, status: int = 431) -> RemoteViolation:
@@ -238,7 +242,7 @@ class Reader:
         longest = self._limits.max_chunk_extensions + 16
         end = buffer.find(b"\r\n", start, start + longest + 2)
         if end < 0:
-            if len(buffer) - start > longest or BARE_LINE_FEED.search(buffer, start):
+            if len(buffer) - start > longest + 1 or BARE_LINE_FEED.search(buffer, start):
                 raise RemoteViolation("a chunk size without its CRLF (9112 §7.1)", Reason.FAULTY_FRAMING)
             return False
         size = self._parse_size(bytes(buffer[start:end]))
@@ -293,14 +297,26 @@ class Reader:
         if buffer.startswith(b"\r\n", start):
             self._start = start + 2
             return []
-        end = buffer.find(b"\r\n\r\n", start)
+        end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if end < 0:
             if start < len(buffer):
                 self._check_partial(self._limits.max_line, 431)
+            self._scanned = len(buffer)
             return None
         lines = bytes(buffer[start:end]).split(b"\r\n")
-        if end - start > self._limits.max_head or len(lines) > self._limits.max_fields:
-            raise self._too_large("trailer section", end - start, self._limits.max_head)
+        self._check_trailer_sizes(lines, end - start)
         trailers = parse_lines(lines, end - start)
         self._start = end + 4
+        self._scanned = 0
         return trailers
+
+    def _check_trailer_sizes(self, lines: list[bytes], octets: int) -> None:
+        limits = self._limits
+        if octets > limits.max_head:
+            raise self._too_large("trailer section", octets, limits.max_head)
+        if len(lines) > limits.max_fields:
+            message = f"{len(lines)} trailer lines, at most {limits.max_fields} allowed"
+            raise RemoteViolation(message, Reason.TOO_LARGE, 431)
+        longest = max(map(len, lines))
+        if longest > limits.max_line:
+            raise self._too_large("trailer line", longest, limits.max_line)

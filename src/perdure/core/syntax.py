@@ -18,7 +18,8 @@ TOKEN: Final = re.compile(TOKEN_OCTETS + rb"+")
 FIELD_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 # 9112 §5: field-line = field-name ":" OWS field-value OWS. No white space before the colon (§5.1).
-FIELD_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+# The white space is stripped afterwards: a pattern that does it needs n² steps for n inner spaces.
+FIELD_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+):([\t\x20-\x7e\x80-\xff]*)")
 
 # 9112 §3: request-line = method SP request-target SP HTTP-version; a fragment (#) is never sent.
 REQUEST_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+) ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])")
