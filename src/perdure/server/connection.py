@@ -16,81 +16,48 @@ RFC 9112 §9.3 to §9.6; RFC 9110 §15.5.9 (408).
 
 from __future__ import annotations
 
-import enum
 import logging
 import math
 from collections.abc import Sequence
-from typing import Final
 
 from perdure.core import (
     Data,
     EndOfMessage,
     Event,
     FieldLine,
-    Interim,
-    LocalViolation,
     Reason,
     RemoteViolation,
     Request,
-    Response,
     ServerConnection,
     State,
-    make_line,
 )
+from perdure.server.answering import Answering, Phase
 from perdure.server.registry import Registry
 from perdure.wire.errors import WireError
-from perdure.wire.loop import LoopWire
 
 logger = logging.getLogger("perdure.server")
 
-PLAIN_TEXT: Final = make_line(b"Content-Type", b"text/plain; charset=utf-8")
-CORKED_OCTETS: Final = 65536
-"""Responses to pipelined requests are gathered up to this size before they are written."""
 
-
-@enum.unique
-class Phase(enum.Enum):
-    """What a deadline that is reached means."""
-
-    HEAD = "a head is awaited or under way"
-    CONTENT = "request content is under way"
-    ANSWER = "the request is complete, the response is not"
-    LEFTOVER = "unread request content is read and dropped"
-    IDLE = "between two exchanges"
-    ENDED = "closing"
-
-
-class InboundConnection(LoopWire):
+class InboundConnection(Answering):
     """One client's connection. Subclass it and define the four hooks.
 
     Attributes:
         number: counts the connections of the server from 1.
-        protocol: the sans-I/O connection.
-        phase: see `Phase`.
         idle_since: `now()` when the last exchange was complete.
     """
 
     __slots__ = (
-        "_age_limit",
         "_again",
+        "_age_limit",
         "_content_octets",
         "_content_since",
-        "_cork_mark",
-        "_corked",
-        "_corked_octets",
         "_cycling",
         "idle_since",
         "number",
-        "phase",
-        "protocol",
-        "registry",
     )
 
     def __init__(self, registry: Registry, protocol: ServerConnection | None = None) -> None:
-        super().__init__(registry.settings.write_timeout)
-        self.registry = registry
-        self.protocol = protocol or ServerConnection(registry.limits, registry.terms)
-        self.phase = Phase.HEAD
+        super().__init__(registry, protocol)
         self.number = 0
         self.idle_since = math.inf
         self._age_limit = math.inf
@@ -98,9 +65,6 @@ class InboundConnection(LoopWire):
         self._content_octets = 0
         self._cycling = False
         self._again = False
-        self._corked: list[bytes] = []
-        self._corked_octets = 0
-        self._cork_mark = 0
 
     # Hooks: what a subclass defines.
 
@@ -116,73 +80,6 @@ class InboundConnection(LoopWire):
 
         Drop what works on it. Whatever is sent afterwards is ignored.
         """
-
-    # What a subclass calls.
-
-    def respond(self, response: Response, content: bytes = b"") -> None:
-        """Send a whole response.
-
-        Raises:
-            LocalViolation: it is not a response that can be sent now; nothing was sent.
-
-        RFC 9112 §6.
-        """
-        if self.phase is Phase.ENDED:
-            return
-        self._write_corked(self.protocol.send_whole(response, content))
-        self._response_complete()
-
-    def begin_response(self, response: Response) -> None:
-        """Send the head of a response whose content follows. Raises as `respond`."""
-        if self.phase is not Phase.ENDED:
-            self._write_corked(self.protocol.send(response))
-
-    def send_content(self, octets: bytes) -> None:
-        """Send some content of a response. Stop while `writing_paused`.
-
-        Raises:
-            LocalViolation: it is longer than the response's head said; the connection is cut off.
-        """
-        if self.phase is Phase.ENDED or not octets:
-            return
-        self._write_corked(self._send_or_cut(Data(octets)))
-
-    def end_response(self, trailers: Sequence[FieldLine] = ()) -> None:
-        """Complete a response.
-
-        Raises:
-            LocalViolation: it is shorter than its head said; the connection is cut off, so that
-                the client sees that something is missing.
-        """
-        if self.phase is Phase.ENDED:
-            return
-        octets = self._send_or_cut(EndOfMessage(trailers))
-        if octets:
-            self._write_corked(octets)
-        self._response_complete()
-
-    def send_interim(self, interim: Interim) -> None:
-        """Send an interim response; an HTTP/1.0 client gets none. RFC 9110 §15.2."""
-        if self.phase is not Phase.ENDED and (octets := self.protocol.send(interim)):
-            self._write_corked(octets)
-
-    def refuse(self, status: int, message: str, fields: Sequence[FieldLine] = ()) -> None:
-        """Answer with an error of our own; the connection lives on where framing allows."""
-        content = message.encode() + b"\n"
-        self.respond(Response(status, [PLAIN_TEXT, *fields, *self.own_fields()]), content)
-
-    def abandon_response(self, reason: Reason) -> None:
-        """End the connection in the middle of a response, so that the truncation shows. RFC 9112 §8."""
-        if self.phase is Phase.ENDED:
-            return
-        self.protocol.end(reason)
-        self._flush()
-        self._ended()
-        self.abort() if self.protocol.response_framing.kind.name == "UNTIL_CLOSE" else self._linger()
-
-    def own_fields(self) -> Sequence[FieldLine]:
-        """Fields of every response of ours, such as Date; a subclass may add some."""
-        return ()
 
     # What the wire calls.
 
@@ -299,7 +196,7 @@ class InboundConnection(LoopWire):
     def _response_complete(self) -> None:
         protocol = self.protocol
         if not protocol.persists:
-            self._flush()
+            self._cork.flush()
             self._ended()
             self._linger()
         elif protocol.peer_state is State.DONE:
@@ -308,7 +205,7 @@ class InboundConnection(LoopWire):
             self.phase = Phase.LEFTOVER
             self._content_octets = 0
             self.deadline = self.now() + self.registry.settings.drain_body_seconds
-            self._flush()
+            self._cork.flush()
             self.resume_reading()
 
     def _next_exchange(self) -> None:
@@ -340,70 +237,30 @@ class InboundConnection(LoopWire):
         try:
             events = protocol.next_cycle()
         except RemoteViolation as violation:
-            self._flush()
+            self._cork.flush()
             self._violated(violation)
             return
         if self.reading_paused and protocol.waiting_octets <= settings.pipeline_octets:
             self.resume_reading()
         if protocol.own_state is State.CLOSED:
-            self._flush()
+            self._cork.flush()
             self._ended()
             self.close()
         elif events:
             self._handle(events)
-            self._flush_soon()
+            self._cork.flush_soon()
         elif not protocol.waiting_octets:
-            self._flush()
+            self._cork.flush()
             self.phase = Phase.IDLE
             self.registry.idle[self] = None
         else:
-            self._flush()
+            self._cork.flush()
 
     def _idle_seconds(self) -> float:
         settings = self.registry.settings
         if self.registry.draining:
             return settings.drain_grace
         return settings.idle_timeout + settings.idle_buffer
-
-    # Writing.
-
-    def _write_corked(self, octets: bytes) -> None:
-        """Write, or gather while further requests have arrived: few writes for many responses."""
-        if self._corked:
-            self._corked.append(octets)
-            self._corked_octets += len(octets)
-            if self.protocol.waiting_octets and self._corked_octets < CORKED_OCTETS:
-                return
-            self._flush()
-        elif self.protocol.waiting_octets and len(octets) < CORKED_OCTETS:
-            self._corked.append(octets)
-            self._corked_octets = len(octets)
-            self._flush_soon()
-        else:
-            self.write(octets)
-
-    def _flush(self) -> None:
-        if self._corked:
-            corked, self._corked = self._corked, []
-            self._corked_octets = 0
-            self.write(b"".join(corked))
-
-    def _flush_soon(self) -> None:
-        """Write what is gathered once the loop comes round, unless more was gathered until then."""
-        if self._corked:
-            self._cork_mark = len(self._corked)
-            self.loop.call_soon(self._flush_unless_grown, self._cork_mark)
-
-    def _flush_unless_grown(self, mark: int) -> None:
-        if len(self._corked) == mark and not self.lost:
-            self._flush()
-
-    def _send_or_cut(self, event: Event) -> bytes:
-        try:
-            return self.protocol.send(event)
-        except LocalViolation:
-            self.cut_off(Reason.LOCAL_FAULT)
-            raise
 
     # Ends.
 
@@ -419,7 +276,7 @@ class InboundConnection(LoopWire):
         if answerable:
             self.refuse(violation.status, str(violation))
         else:
-            self._flush()
+            self._cork.flush()
             self._ended()
             self._linger() if self.protocol.own_state is State.DONE else self.abort()
 
@@ -450,7 +307,7 @@ class InboundConnection(LoopWire):
         if self.phase is Phase.ENDED:
             return
         self.protocol.end(reason)
-        self._flush()
+        self._cork.flush()
         self._ended()
         self._linger()
 
@@ -475,10 +332,6 @@ class InboundConnection(LoopWire):
         self.phase = Phase.ENDED
         self.deadline = math.inf
         self.registry.idle.pop(self, None)
-
-    def _linger(self) -> None:
-        settings = self.registry.settings
-        self.linger(settings.linger_octets, settings.linger_idle, settings.linger_total)
 
     def _log_end(self, reason: Reason) -> None:
         idle = self.now() - self.idle_since if self.idle_since != math.inf else 0.0

@@ -1,0 +1,158 @@
+"""Bind, serve, drain: an origin server in a program, or as a program.
+
+    async with Server(application, bind="127.0.0.1:0") as server:
+        print(server.urls)
+
+RFC 9112 §9.6 (a drain announces every close).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from perdure.server.asgi import Application, AsgiConnection
+from perdure.server.lifespan import Lifespan
+from perdure.server.registry import Registry
+from perdure.server.settings import ServerSettings
+from perdure.wire.loop import LoopWire
+from perdure.wire.network import Listener, LoopNetwork, Network
+from perdure.wire.tls import server_context
+
+
+class ListeningServer:
+    """What a server, a gateway and a proxy have in common: addresses, a registry, an end."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        bind: str | Sequence[str],
+        *,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        network: Network | None = None,
+        sockets: Sequence[socket.socket] | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.registry = Registry(settings)
+        self._binds = [bind] if isinstance(bind, str) else list(bind)
+        self._tls = server_context(tls_cert, tls_key) if tls_cert is not None else None
+        self._network = network or LoopNetwork()
+        self._sockets = sockets
+        self._reuse_port = reuse_port
+        self._listeners: list[Listener] = []
+
+    def make_connection(self) -> LoopWire:
+        """Make the wire of one accepted connection."""
+        raise NotImplementedError
+
+    @property
+    def urls(self) -> list[str]:
+        """Where it listens, such as ["http://127.0.0.1:8000"]; [] before it has started."""
+        scheme = "http" if self._tls is None else "https"
+        return [url for listener in self._listeners for url in listener.urls(scheme)]
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            BindFailed, AddressInUse: from `wire.errors`; nothing is left open.
+        """
+        factory: Callable[[], LoopWire] = self.make_connection
+        try:
+            if self._sockets is not None:
+                self._listeners.append(await self._network.listen_on(factory, self._sockets, tls=self._tls))
+                return
+            for bind in self._binds:
+                listener = await self._network.listen(
+                    factory, bind, tls=self._tls, reuse_port=self._reuse_port
+                )
+                self._listeners.append(listener)
+        except BaseException:
+            self.stop_listening()
+            raise
+
+    def stop_listening(self) -> None:
+        """Accept no more connections; those that are open live on."""
+        for listener in self._listeners:
+            listener.close()
+
+    async def drain(self) -> None:
+        """Stop listening, and end every connection in good order (`Registry.drain`)."""
+        self.stop_listening()
+        await self.registry.drain()
+
+    async def close(self) -> None:
+        """Drain, then release everything."""
+        await self.drain()
+        for listener in self._listeners:
+            await listener.wait_closed()
+
+    async def __aenter__(self) -> Any:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Server(ListeningServer):
+    """An origin server for an ASGI application.
+
+    Args:
+        application: ASGI 3.
+        bind: "HOST:PORT" (port 0: any free one) or "unix:PATH", or several.
+        settings: every name of `ServerSettings`, such as idle_timeout=30.0 (seconds).
+
+    Raises, on entering: BindFailed, AddressInUse; StartupFailed if the application says so.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        bind: str | Sequence[str] = "127.0.0.1:8000",
+        *,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        network: Network | None = None,
+        sockets: Sequence[socket.socket] | None = None,
+        reuse_port: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(
+            ServerSettings(**settings),
+            bind,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            network=network,
+            sockets=sockets,
+            reuse_port=reuse_port,
+        )
+        self._application = application
+        self._lifespan = Lifespan(application)
+        self._state: dict[str, Any] | None = None
+
+    def make_connection(self) -> AsgiConnection:
+        """Make the wire of one accepted connection."""
+        return AsgiConnection(self.registry, self._application, self._state)
+
+    async def start(self) -> None:
+        """Start the application, then listen."""
+        await self._lifespan.start()
+        if self._lifespan.supported:
+            self._state = self._lifespan.state
+        try:
+            await super().start()
+        except BaseException:
+            await self._lifespan.stop()
+            raise
+
+    async def close(self) -> None:
+        """Drain, release everything, then let the application shut down."""
+        await super().close()
+        await self._lifespan.stop()
