@@ -31,6 +31,12 @@ from collections.abc import Collection, Hashable, Sequence
 
 from perdure.core.pool_assignment import Assignment, misuse
 from perdure.core.pool_entries import (
+    ANY,
+    CLOSED,
+    FRESH,
+    IDLE,
+    LEASED,
+    PROVEN,
     Action,
     Answer,
     Close,
@@ -76,7 +82,7 @@ class Ledger(Assignment[Handle]):
         """
         if self._closed:
             raise misuse("the pool is closed", Reason.POOL_CLOSED)
-        need = Need.ANY if repeatable else Need.PROVEN
+        need = ANY if repeatable else PROVEN
         home = self._origins.get(origin)
         if home is None or home.waiting:
             return self._queue(origin, need, now)
@@ -100,7 +106,7 @@ class Ledger(Assignment[Handle]):
         """
         if self._closed:
             raise misuse("the pool is closed", Reason.POOL_CLOSED)
-        return self._queue(origin, Need.FRESH, now)
+        return self._queue(origin, FRESH, now)
 
     def take(self, ticket: Ticket, now: float) -> Entry[Handle] | None:
         """Take the connection that was granted.
@@ -231,8 +237,8 @@ class Ledger(Assignment[Handle]):
         Raises:
             LocalViolation: the entry is idle or granted, so somebody else may have it.
         """
-        if entry.state is not EntryState.LEASED:
-            if entry.state is EntryState.CLOSED:
+        if entry.state is not LEASED:
+            if entry.state is CLOSED:
                 return
             raise misuse(f"{entry!r} is released, but not leased")
         home = self._origins[entry.origin]
@@ -261,7 +267,7 @@ class Ledger(Assignment[Handle]):
         For an exchange that failed or was abandoned, octets on an idle connection, and the like.
         The ticket of a granted one is first in line again.
         """
-        if entry.state is not EntryState.CLOSED:
+        if entry.state is not CLOSED:
             home = self._origins[entry.origin]
             self._close(home, entry, reason)
             self._settle(home, now)
@@ -279,8 +285,8 @@ class Ledger(Assignment[Handle]):
 
         RFC 9112 §9.3.1, RFC 9110 §15.5.9.
         """
-        if entry.state is not EntryState.LEASED:
-            if entry.state is EntryState.CLOSED:
+        if entry.state is not LEASED:
+            if entry.state is CLOSED:
                 return
             raise misuse(f"{entry!r} went stale, but is not leased")
         home = self._origins[entry.origin]
@@ -302,7 +308,7 @@ class Ledger(Assignment[Handle]):
         Args:
             reason: PEER_CLOSED, PEER_RESET, or IDLE_408 for an unasked 408 response.
         """
-        if entry.state is EntryState.LEASED or entry.state is EntryState.CLOSED:
+        if entry.state is LEASED or entry.state is CLOSED:
             return
         home = self._origins[entry.origin]
         self._close(home, entry, reason)
@@ -319,7 +325,7 @@ class Ledger(Assignment[Handle]):
         if home is None:
             return
         for entry in [entry for entry in home.entries if entry.address in addresses]:
-            if entry.state is EntryState.LEASED:
+            if entry.state is LEASED:
                 entry.doom = Reason.ADDRESS_GONE
             else:
                 self._close(home, entry, Reason.ADDRESS_GONE)
@@ -333,7 +339,7 @@ class Ledger(Assignment[Handle]):
         home = self._open(origin)
         wanted = 0 if self._closed else min(count, self.settings.max_per_origin)
         while home.count < wanted and self._connections + self._dialling < self.settings.max_total:
-            ticket = self._new_ticket(origin, Need.ANY)
+            ticket = self._new_ticket(origin, ANY)
             ticket.state = TicketState.CANCELLED
             self._begin_dial(home, ticket)
             self._actions.append(Dial(ticket))
@@ -346,7 +352,7 @@ class Ledger(Assignment[Handle]):
             if at != entry.scheduled:
                 continue
             entry.scheduled = math.inf
-            if entry.state is not EntryState.IDLE:
+            if entry.state is not IDLE:
                 continue
             home = self._origins[entry.origin]
             if now >= entry.idle_deadline:

@@ -27,11 +27,15 @@ from typing import Final, Generic
 
 from perdure.core.errors import LocalViolation
 from perdure.core.pool_entries import (
+    CLOSED,
+    GRANTED,
+    IDLE,
+    LEASED,
+    PROVEN,
     Action,
     Close,
     Dial,
     Entry,
-    EntryState,
     Grant,
     Handle,
     Need,
@@ -50,6 +54,8 @@ REMEMBERED_ORIGINS: Final = 1024
 PROMPT_SECONDS: Final = 1.0
 """A driver that expires later than this was held up, and may have missed a close meanwhile."""
 SPARE_TIMERS: Final = 64
+_PERSISTS_11: Final = Reason.PERSISTS_11
+_PERSISTS_10: Final = Reason.PERSISTS_10
 
 
 class Assignment(Generic[Handle]):
@@ -89,7 +95,7 @@ class Assignment(Generic[Handle]):
         if not home.limit_idle_time(entry, now) or now >= entry.idle_deadline:
             self._close(home, entry, entry.deadline_reason)
             return
-        entry.state = EntryState.IDLE
+        entry.state = IDLE
         entry.reused = True  # by its next request: the peer may close it from now on
         home.idle[entry] = None
         self._idle[entry] = None
@@ -104,11 +110,11 @@ class Assignment(Generic[Handle]):
 
     def _close(self, home: Origin[Handle], entry: Entry[Handle], reason: Reason) -> None:
         """Take a connection out of the ledger. A ticket it was granted to is first in line again."""
-        if entry.state is EntryState.IDLE:
+        if entry.state is IDLE:
             del home.idle[entry]
             del self._idle[entry]
         ticket, entry.ticket = entry.ticket, None
-        entry.state = EntryState.CLOSED
+        entry.state = CLOSED
         entry.ended = reason
         home.entries.remove(entry)
         self._connections -= 1
@@ -137,12 +143,12 @@ class Assignment(Generic[Handle]):
             self._timers = [
                 timer
                 for timer in self._timers
-                if timer[0] == timer[2].scheduled and timer[2].state is not EntryState.CLOSED
+                if timer[0] == timer[2].scheduled and timer[2].state is not CLOSED
             ]
             heapq.heapify(self._timers)
 
     def _hand_out(self, entry: Entry[Handle], now: float) -> None:
-        entry.state = EntryState.LEASED
+        entry.state = LEASED
         entry.idle_seconds = now - entry.idle_since
         entry.uses += 1
         self._requests += 1
@@ -151,7 +157,7 @@ class Assignment(Generic[Handle]):
 
     def _ending(self, entry: Entry[Handle], reason: Reason) -> Reason | None:
         """Why a connection ends with its exchange; None if it may lie idle."""
-        if not reason.persists:
+        if reason is not _PERSISTS_11 and reason is not _PERSISTS_10:
             return reason
         if self._closed:
             return Reason.POOL_CLOSED
@@ -173,10 +179,10 @@ class Assignment(Generic[Handle]):
         """Reserve a connection, idle or just dialled, for a ticket."""
         home.seekers.pop(ticket, None)
         home.waiting.pop(ticket, None)
-        if entry.state is EntryState.IDLE:
+        if entry.state is IDLE:
             del home.idle[entry]
             del self._idle[entry]
-        entry.state = EntryState.GRANTED
+        entry.state = GRANTED
         entry.ticket = ticket
         ticket.state = TicketState.GRANTED
         self._granted[ticket] = entry
@@ -255,7 +261,7 @@ class Assignment(Generic[Handle]):
             for canary in home.idle:  # spared, and the only one: look again once it has ripened
                 self._schedule(canary, home.ripens_at(canary, now))
             return False
-        if ticket.need is Need.PROVEN and victim.uses and victim.origin == home.key:
+        if ticket.need is PROVEN and victim.uses and victim.origin == home.key:
             home.learning.saw_survival(now - victim.idle_since, now)
         self._close(self._origins[victim.origin], victim, Reason.PRESSURE)
         return True

@@ -23,12 +23,13 @@ from typing import Final, Generic
 
 from perdure.core.keepalive import usable_seconds
 from perdure.core.learning import Learning
-from perdure.core.pool_entries import Entry, Handle, Need, PoolSettings, Ticket
+from perdure.core.pool_entries import ANY, FRESH, PROVEN, Entry, Handle, Need, PoolSettings, Ticket
 from perdure.core.reason import Reason
 
 LEAST_MARGIN_SECONDS: Final = 0.05
 ROUND_TRIPS: Final = 2.0
 """The margin: one for the request and the news of a close to cross, one for jitter."""
+_IDLE_LIMIT: Final = Reason.IDLE_LIMIT  # a member of an Enum costs 0.16 µs to look up, every release
 RIPE_MARGINS: Final = 2.0
 """A first canary is left alone until it has proven this many margins."""
 UNRIPE_MARGINS: Final = 1.5
@@ -78,7 +79,7 @@ class Origin(Generic[Handle]):
             False where it may not lie idle at all.
         """
         settings, hint, learned = self._settings, entry.hint_timeout, self.learning.limit(now)
-        limit, reason = settings.idle_timeout, Reason.IDLE_LIMIT
+        limit, reason = settings.idle_timeout, _IDLE_LIMIT
         if hint is not None:
             usable = usable_seconds(hint, entry.rtt)
             if usable < limit:
@@ -100,14 +101,15 @@ class Origin(Generic[Handle]):
         The one that lay shortest is the surest, so "spread" leaves requests that may not be
         repeated alone.
         """
-        last = need is not Need.ANY or self._settings.order == "lifo"
-        return next(reversed(self.idle)) if last else next(iter(self.idle))
+        if need is ANY and self._settings.order == "spread":
+            return next(iter(self.idle))
+        return next(reversed(self.idle))
 
     def suits(self, entry: Entry[Handle], need: Need, now: float) -> bool:
         """Say whether an idle connection, not past its deadline, serves a request with this need."""
-        if need is Need.ANY:
+        if need is ANY:
             return True
-        if need is Need.FRESH or not entry.uses:
+        if need is FRESH or not entry.uses:
             return False
         margin = margin_of(entry)
         reach = now - entry.idle_since + margin
@@ -133,7 +135,7 @@ class Origin(Generic[Handle]):
         The longest idle one; but a canary that will soon prove something is spared.
         """
         oldest = next(iter(self.idle), None)
-        if oldest is None or need is not Need.PROVEN or now >= self.ripens_at(oldest, now):
+        if oldest is None or need is not PROVEN or now >= self.ripens_at(oldest, now):
             return oldest
         youngest = next(reversed(self.idle))
         return None if youngest is oldest else youngest
