@@ -16,7 +16,7 @@ from perdure.core.connection import Connection
 from perdure.core.errors import RemoteViolation
 from perdure.core.events import NO_LINES, Event, Interim, Request, Response
 from perdure.core.fields import HTTP_11, Facts
-from perdure.core.framing import Framing, FramingKind, request_to_send, response_framing
+from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
 from perdure.core.persistence import Case, Role, announce_request, decide, decide_plain
@@ -82,11 +82,13 @@ class ClientConnection(Connection):
             raise RemoteViolation(message, Reason.TOO_LARGE, 502)
 
     def _decide(self, received: Facts, sent: Facts, framing: Framing) -> Reason:
-        plain = decide_plain(received, sent, framing, self.limit)
+        # A limit of ours waits for the responses to what was pipelined before it was reached.
+        limit = self.limit if len(self._outstanding) == 1 else None
+        plain = decide_plain(received, sent, framing, limit)
         if plain is not None:
             return plain
         honoured = self._terms.http_10_honoured
-        return decide(Case(received, sent, self.role, framing, False, self.limit, honoured))
+        return decide(Case(received, sent, self.role, framing, False, limit, honoured))
 
     def _read_content(self, events: list[Event]) -> None:
         super()._read_content(events)
@@ -129,13 +131,18 @@ class ClientConnection(Connection):
             raise self._local(
                 f"a {type(head).__name__} cannot be sent by a client that is {self.own_state.value}"
             )
-        if self._close_sent or not self.persists:
-            # 9112 §9.6: nothing more after close was sent or received (R99, R116, R119).
-            raise self._local(f"no more requests on this connection: {self.reason or Reason.CLOSE_SENT}")
+        ended = self._no_more_requests()
+        if ended is not None:
+            raise self._local(f"no more requests on this connection: {ended}")
+        if self.peer_state is State.DONE:
+            # What has arrived by now must not answer a request that is yet to be sent (R64).
+            raise self._local("a response is complete: begin the next cycle before the next request")
         facts = head.facts
         if len(facts.hosts) != 1 and head.version >= HTTP_11:
             raise self._local(f"{len(facts.hosts)} Host fields, exactly 1 expected (9112 §3.2)")
         outgoing = request_to_send(facts, head.method, length, self.peer_speaks_11)
+        if outgoing.framing is NO_CONTENT and b"100-continue" in facts.expectations:
+            raise self._local("100-continue is expected for content that is not there (9110 §10.1.1)")
         persist = self._terms.persist and b"close" not in facts.options
         announcement = announce_request(head.version, persist and self.limit is None)
         line = writer.request_line(head.method, head.target, head.version)
@@ -149,6 +156,17 @@ class ClientConnection(Connection):
         )
         self._begin_sending(outgoing, length is not None)
         return octets
+
+    def _no_more_requests(self) -> Reason | None:
+        """Why nothing more may be sent after what was said (R99, R116, R119). RFC 9112 §9.6."""
+        if not self.persists:
+            return self.reason
+        if self._close_sent:
+            return Reason.CLOSE_SENT
+        return Reason.PEER_CLOSED if self.half_closed else None
+
+    def _sends_for_this_exchange(self) -> bool:
+        return len(self._outstanding) == 1
 
     def _exchange_over(self) -> None:
         self._outstanding.popleft()

@@ -59,6 +59,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_clean",
         "_content",
         "_limits",
         "_outgoing",
@@ -88,6 +89,7 @@ class Connection:
         self._reader = Reader(limits)
         self._outgoing = NOTHING_SENT
         self._content: ContentWriter | None = None
+        self._clean = True
 
     # What may be asked
 
@@ -171,8 +173,13 @@ class Connection:
         if self.half_closed or self.peer_state is State.ERROR or self.peer_state is State.CLOSED:
             return []
         self.half_closed = True
+        self._clean = clean
+        return self._meet_end() or [EndOfStream()]
+
+    def _meet_end(self) -> list[Event]:
+        """Say what the end of the stream means to the message that the peer is in, if any."""
         if self.peer_state is State.SENDING:
-            if self._reader.phase is Phase.UNTIL_CLOSE and (clean or self.reason is Reason.TUNNEL):
+            if self._reader.phase is Phase.UNTIL_CLOSE and (self._clean or self.reason is Reason.TUNNEL):
                 self.peer_state = State.DONE
                 return [EndOfMessage()]
             self._incomplete("in the middle of its content")
@@ -180,7 +187,7 @@ class Connection:
             if self._reader.waiting_octets:
                 self._incomplete("in the middle of a head")
             self._idle_eof()
-        return [EndOfStream()]
+        return []
 
     def _idle_eof(self) -> None:
         self.end(Reason.PEER_CLOSED)
@@ -267,7 +274,8 @@ class Connection:
 
         Returns:
             Events of what has already arrived: a pipelined request, or the next response.
-            [] and a `reason` that does not persist where the connection has ended.
+            [] and a `reason` that does not persist where the connection has ended, such as by
+            an end of the stream that came meanwhile.
 
         Raises:
             RemoteViolation: as `receive`.
@@ -276,7 +284,8 @@ class Connection:
         RFC 9112 §9.3.
         """
         persists = self.persists
-        if self.peer_state is not State.DONE or (persists and self.own_state is not State.DONE):
+        sending = self.own_state is not State.DONE and self._sends_for_this_exchange()
+        if self.peer_state is not State.DONE or (persists and sending):
             raise self._local("an exchange is not over before both messages are complete")
         self.exchanges += 1
         self._exchange_over()
@@ -286,20 +295,15 @@ class Connection:
         self.peer_state = State.IDLE
         self._reader.phase = Phase.HEAD
         events = self._advance() if self._reader.waiting_octets else []
-        if self.half_closed and self.peer_state is not State.DONE:
-            return self._next_of_half_closed()
-        return events
+        return events + self._meet_end() if self.half_closed else events
+
+    def _sends_for_this_exchange(self) -> bool:
+        """False where the message being sent belongs to a later exchange."""
+        return True
 
     def _exchange_over(self) -> None:
         """Forget what belonged to the exchange that is complete."""
-        self.own_state = State.IDLE
-
-    def _next_of_half_closed(self) -> list[Event]:
-        """The peer had closed its side before: what it sent by then must be whole."""
-        if self.peer_state is State.SENDING or self._reader.waiting_octets:
-            self._incomplete("in the middle of a message")
-        self._idle_eof()
-        return [EndOfStream()]
+        raise AssertionError("a Connection is a ServerConnection or a ClientConnection")
 
     def end(self, reason: Reason) -> None:
         """Record that the connection ends now, and why; a reason to end already known is kept.

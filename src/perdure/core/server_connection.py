@@ -10,7 +10,7 @@ from perdure.core import writer
 from perdure.core.connection import NO_REQUEST, Connection
 from perdure.core.errors import RemoteViolation
 from perdure.core.events import Event, Interim, Request, Response
-from perdure.core.fields import HTTP_11, Facts
+from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
 from perdure.core.framing import NO_CONTENT, Framing, request_framing, response_to_send
 from perdure.core.heads import request_head
 from perdure.core.limits import SERVER_LIMITS, Limits
@@ -56,8 +56,6 @@ class ServerConnection(Connection):
         head = reader.take_head(414)
         if head is None:
             return
-        # Until the head is known to be good, the response is to nobody in particular.
-        self._request_method, self._request_facts = b"", NO_REQUEST
         method, target, version, fields, facts = request_head(head, self._limits)
         self._request_method, self._request_facts = method, facts
         if not (facts.lengths or facts.codings):
@@ -90,8 +88,14 @@ class ServerConnection(Connection):
             raise self._local(
                 f"a {type(head).__name__} cannot be sent by a server that is {self.own_state.value}"
             )
+        if self.peer_state is State.IDLE and self.reason is None and self.limit is None:
+            raise self._local("there is no request to answer, and no reason to end (9112 §9.2)")
+        if head.status == 101:
+            self._check_switch(head)
         request = self._request_facts
         outgoing = response_to_send(head.facts, head.status, self._request_method, request.version, length)
+        line = writer.status_line(head.status, head.reason_phrase)
+        # Nothing raises from here on: a head that cannot be sent leaves everything as it was.
         framing = self.response_framing = outgoing.framing
         reason = self.reason
         if reason is None:
@@ -103,8 +107,18 @@ class ServerConnection(Connection):
         )
         self._begin_sending(outgoing, length is not None)
         self.awaits_continue = False
-        line = writer.status_line(head.status, head.reason_phrase)
         return writer.head(line, head.fields, announcement, outgoing.line, outgoing.drop_length)
+
+    def _check_switch(self, head: Response) -> None:
+        """See that a 101 names protocols that were offered, after the 100 that is awaited.
+
+        RFC 9110 §7.8 (R143, R144, R147).
+        """
+        named = split_list(line.value for line in head.fields if line.kind == UPGRADE)
+        if not named or not set(named).issubset(self._request_facts.upgrade):
+            raise self._local(f"a 101 to {named}, offered were {self._request_facts.upgrade} (9110 §7.8)")
+        if self.awaits_continue:
+            raise self._local("the 100 that is awaited comes before a 101 (9110 §7.8)")
 
     def _decide(self, head: Response, framing: Framing, whole: bool) -> Reason:
         """Decide before the head is serialised.
@@ -143,12 +157,14 @@ class ServerConnection(Connection):
             raise self._local(f"{interim.status} is not the status of an interim response (9110 §15.2)")
         if self._request_facts.version < HTTP_11:
             return b""  # 9110 §15.2: never to an HTTP/1.0 client (R164)
+        line = writer.status_line(interim.status, interim.reason_phrase)
         if interim.status == 100:
             self.awaits_continue = False
-        line = writer.status_line(interim.status, interim.reason_phrase)
         return writer.head(line, interim.fields, SAY_NOTHING, b"", True)
 
     def _exchange_over(self) -> None:
         self.own_state = State.IDLE
+        # Until the next head is known to be good, a response is to nobody in particular.
+        self._request_method, self._request_facts = b"", NO_REQUEST
         if self.persists:
             self.reason = None
