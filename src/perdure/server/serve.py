@@ -8,7 +8,6 @@ RFC 9112 §9.6 (a drain announces every close).
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -17,6 +16,7 @@ from perdure.server.asgi import Application, AsgiConnection
 from perdure.server.lifespan import Lifespan
 from perdure.server.registry import Registry
 from perdure.server.settings import ServerSettings
+from perdure.wire.bind import BoundSocket
 from perdure.wire.loop import LoopWire
 from perdure.wire.network import Listener, LoopNetwork, Network
 from perdure.wire.tls import server_context
@@ -33,8 +33,7 @@ class ListeningServer:
         tls_cert: str | None = None,
         tls_key: str | None = None,
         network: Network | None = None,
-        sockets: Sequence[socket.socket] | None = None,
-        reuse_port: bool = False,
+        sockets: Sequence[BoundSocket] | None = None,
     ) -> None:
         self.settings = settings
         self.registry = Registry(settings)
@@ -42,7 +41,6 @@ class ListeningServer:
         self._tls = server_context(tls_cert, tls_key) if tls_cert is not None else None
         self._network = network or LoopNetwork()
         self._sockets = sockets
-        self._reuse_port = reuse_port
         self._listeners: list[Listener] = []
 
     def make_connection(self) -> LoopWire:
@@ -67,10 +65,7 @@ class ListeningServer:
                 self._listeners.append(await self._network.listen_on(factory, self._sockets, tls=self._tls))
                 return
             for bind in self._binds:
-                listener = await self._network.listen(
-                    factory, bind, tls=self._tls, reuse_port=self._reuse_port
-                )
-                self._listeners.append(listener)
+                self._listeners.append(await self._network.listen(factory, bind, tls=self._tls))
         except BaseException:
             self.stop_listening()
             raise
@@ -120,8 +115,7 @@ class Server(ListeningServer):
         tls_cert: str | None = None,
         tls_key: str | None = None,
         network: Network | None = None,
-        sockets: Sequence[socket.socket] | None = None,
-        reuse_port: bool = False,
+        sockets: Sequence[BoundSocket] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(
@@ -131,7 +125,6 @@ class Server(ListeningServer):
             tls_key=tls_key,
             network=network,
             sockets=sockets,
-            reuse_port=reuse_port,
         )
         self._application = application
         self._lifespan = Lifespan(application)
