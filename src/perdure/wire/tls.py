@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TypeAlias
 
 import certifi
 import truststore
 
 from perdure.wire.errors import TlsSettings
+
+TlsContext: TypeAlias = ssl.SSLContext
+"""So that other rooms can name what they hand on."""
 
 ALPN = ["http/1.1"]
 

@@ -1,0 +1,409 @@
+"""The ledger of the pool, driven by an event loop; callbacks, so that nobody needs a task to ask.
+
+    pool = LoopPool(settings, network, make_wire)
+    lease = pool.lease(origin, repeatable, granted, refused)   # granted(entry) may run at once: None
+    pool.cancel(lease)                                         # while it waits
+    pool.release(entry, reason, hint_timeout, hint_max)        # or discard, discard_stale
+
+`granted(entry)` runs inside `lease` where a connection lies idle: no await, no task, no future.
+Otherwise a background task dials, and whichever connection becomes free first is granted. One
+deadline in the loop's sweep serves the whole pool, and no timer per connection.
+
+An idle connection whose socket has something to read is no connection to use, though the event
+loop has not read it yet: an octet there would become the answer to a question not yet asked
+(CVE-2026-48931). It is set aside until the loop has read it, and its owner told the pool.
+
+RFC 9112 §9.2 to §9.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from perdure.client.errors import ClientClosed, ConnectError, ExchangeError, PoolTimeout, connect_failure
+from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core.errors import LocalViolation
+from perdure.core.pool import (
+    Close,
+    Dial,
+    Entry,
+    EntryState,
+    Grant,
+    Ledger,
+    Statistics,
+    Ticket,
+    TicketState,
+    Use,
+)
+from perdure.core.reason import Reason
+from perdure.wire.errors import WireError
+from perdure.wire.network import Network
+from perdure.wire.sweep import Sweeper
+from perdure.wire.tls import TlsContext
+
+TURNS_TO_READ = 3
+"""Turns of the loop after which a readable socket was surely read (one to poll, one to call)."""
+
+
+W = TypeVar("W", bound=PooledWire)
+
+
+class Granted(Protocol):
+    """What is called with a leased connection: exactly one release or discard follows."""
+
+    def __call__(self, entry: Entry[Any]) -> None: ...
+
+
+class Lease:
+    """A request that waits for a connection."""
+
+    __slots__ = ("deadline", "error", "granted", "pool", "refused", "ticket")
+
+    def __init__(
+        self,
+        pool: LoopPool[Any],
+        ticket: Ticket,
+        granted: Granted,
+        refused: Callable[[ExchangeError], None],
+        deadline: float,
+    ) -> None:
+        self.pool = pool
+        self.ticket = ticket
+        self.granted = granted
+        self.refused = refused
+        self.deadline = deadline
+        self.error: ExchangeError | None = None
+
+    def deadline_reached(self, now: float) -> None:
+        """Give up, unless a dial of its own is under way: that has a time limit of its own."""
+        self.deadline = math.inf
+        if not self.ticket.dials:
+            self.pool.refuse(self, PoolTimeout(f"{self.ticket.origin}: no connection became free in time"))
+
+
+class LoopPool(Generic[W]):
+    """The connections of one client or gateway on one event loop.
+
+    Attributes:
+        settings: `ClientSettings`.
+        ledger: what decides; read it, never call it.
+        deadline: when the ledger has something to expire; looked at by the loop's sweep.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        network: Network,
+        factory: Callable[[Origin], W],
+        tls: TlsContext | None = None,
+    ) -> None:
+        """Make an empty pool; it belongs to the loop that leases first.
+
+        Args:
+            factory: makes the wire of a connection to an origin.
+            tls: the context for https origins; without one they are refused.
+        """
+        self.settings = settings
+        self.ledger: Ledger[W] = Ledger(settings.pool(random.random()))
+        self.deadline = math.inf
+        self._network = network
+        self._factory = factory
+        self._tls = tls
+        self._leases: dict[Ticket, Lease] = {}
+        self._dials: set[asyncio.Task[None]] = set()
+        self._wires: set[W] = set()
+        self._changed: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeper: Sweeper
+
+    # What a client or gateway calls.
+
+    def lease(
+        self,
+        origin: Origin,
+        repeatable: bool,
+        granted: Granted,
+        refused: Callable[[ExchangeError], None],
+        fresh: bool = False,
+        timeout: float | None = None,
+    ) -> Lease | None:
+        """Reserve a connection for one request.
+
+        Args:
+            repeatable: as `retry.is_repeatable` says.
+            granted: called with the entry, perhaps before this returns; `entry.handle` is the wire.
+            refused: called with the error instead, perhaps before this returns.
+            fresh: only a connection that was just dialled will do: for a repetition.
+            timeout: seconds to wait for a free connection; the settings' unless said otherwise.
+
+        Returns:
+            What `cancel` takes, or None where one of the two was called already.
+
+        RFC 9112 §9.3, §9.4.
+        """
+        now = self._network.now()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._sweeper = Sweeper.of(self._loop)
+        ledger = self.ledger
+        while True:
+            try:
+                answer = ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable)
+            except LocalViolation as error:
+                refused(_closed(error))
+                return None
+            if not isinstance(answer, Use):
+                break
+            entry = answer.entry
+            if not entry.reused or not entry.handle.readable():
+                self._act()
+                granted(entry)
+                return None
+            self._set_aside(entry, TURNS_TO_READ)
+        ticket = answer.ticket
+        limit = self.settings.pool_timeout if timeout is None else timeout
+        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit)
+        self._sweeper.add(lease)
+        if isinstance(answer, Dial):
+            self._dial(ticket)
+        self._act()
+        return lease if ticket in self._leases else None
+
+    def cancel(self, lease: Lease) -> None:
+        """Give up waiting; neither callback is called any more. Harmless if one was."""
+        if self._forget(lease.ticket) is not None:
+            self.ledger.cancel(lease.ticket, self._network.now())
+            self._act()
+
+    def refuse(self, lease: Lease, error: ExchangeError) -> None:
+        """Give up waiting and call `refused`."""
+        if self._forget(lease.ticket) is not None:
+            self.ledger.cancel(lease.ticket, self._network.now())
+            lease.refused(error)
+            self._act()
+
+    def release(
+        self,
+        entry: Entry[W],
+        reason: Reason,
+        hint_timeout: int | None = None,
+        hint_max: int | None = None,
+    ) -> None:
+        """End a lease whose response was received to its end; see `Ledger.release`."""
+        self.ledger.release(entry, self._network.now(), reason, hint_timeout, hint_max)
+        self._act()
+
+    def discard(self, entry: Entry[W], reason: Reason) -> None:
+        """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
+        self.ledger.discard(entry, reason, self._network.now())
+        self._act()
+
+    def discard_stale(self, entry: Entry[W], reason: Reason) -> None:
+        """Close a reused connection that turned out to be gone; see `Ledger.discard_stale`."""
+        self.ledger.discard_stale(entry, reason, self._network.now())
+        self._act()
+
+    def peer_closed(self, entry: Entry[W], reason: Reason) -> None:
+        """Close a connection that the peer ended while no exchange was on it; learn from it."""
+        if entry is NOT_ENTERED:  # `_enter` will see for itself
+            return
+        if entry.state is EntryState.LEASED:  # set aside, or about to be used
+            self.discard_stale(entry, reason)
+            return
+        if reason is Reason.SURPLUS_OCTETS:
+            self.discard(entry, reason)
+            return
+        self.ledger.peer_closed(entry, self._network.now(), reason)
+        self._act()
+
+    def wire_gone(self, wire: W) -> None:
+        """Forget a wire that is lost: every `wire_lost` of a pooled wire ends with this."""
+        self._wires.discard(wire)
+        if not self._wires and self._loop is not None:
+            self._sweeper.remove(self)
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    def statistics(self) -> Statistics:
+        """Count what there is and what was."""
+        return self.ledger.statistics(self._network.now())
+
+    async def aclose(self, grace: float = 1.0) -> None:
+        """Close every connection, those in use too; refuse who waits; stop dialling.
+
+        Args:
+            grace: seconds for TLS to say goodbye; then connections are reset.
+        """
+        now = self._network.now()
+        self.ledger.close(now)
+        self._act()
+        for wire in list(self._wires):
+            self.ledger.discard(wire.entry, Reason.POOL_CLOSED, now)
+        self._act()
+        for task in list(self._dials):
+            task.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
+        if self._loop is not None:
+            self._sweeper.remove(self)
+        await self._wires_gone(grace)
+
+    async def _wires_gone(self, grace: float) -> None:
+        """Wait until every transport is gone; none lives on into a loop that is closed."""
+        aborted = asyncio.get_running_loop().call_later(grace, self._abort_all)
+        try:
+            while self._wires:
+                self._changed = asyncio.get_running_loop().create_future()
+                await self._changed
+        finally:
+            aborted.cancel()
+
+    def _abort_all(self) -> None:
+        for wire in list(self._wires):
+            wire.abort()
+
+    # The ledger's actions.
+
+    def deadline_reached(self, now: float) -> None:
+        """Close what has lain idle long enough. Called by the sweep."""
+        self.ledger.expire(now)
+        self._act()
+
+    def _act(self) -> None:
+        """Carry out what the ledger wants, until it wants nothing; then note its next deadline."""
+        ledger = self.ledger
+        actions = ledger.take_actions()
+        while actions:
+            for action in actions:
+                if isinstance(action, Close):
+                    action.entry.handle.ended_by_pool(action.reason)
+                elif isinstance(action, Grant):
+                    self._grant(action.ticket)
+                elif isinstance(action, Dial):
+                    self._dial(action.ticket)
+                else:
+                    self._refused(action.ticket)
+            actions = ledger.take_actions()
+        deadline = ledger.next_deadline()
+        self.deadline = math.inf if deadline is None else deadline
+
+    def _grant(self, ticket: Ticket) -> None:
+        if ticket.state is not TicketState.GRANTED:
+            return
+        entry = self.ledger.take(ticket, self._network.now())
+        if entry is None:
+            return
+        lease = self._forget(ticket)
+        if lease is None:  # nobody waits: a connection made in advance
+            self.ledger.discard(entry, Reason.CANCELLED, self._network.now())
+            return
+        lease.granted(entry)
+
+    def _refused(self, ticket: Ticket) -> None:
+        lease = self._forget(ticket)
+        if lease is None:
+            return
+        reason = ticket.reason or Reason.CONNECT_FAILED
+        kind = ClientClosed if reason is Reason.POOL_CLOSED else ConnectError
+        lease.refused(lease.error or kind(f"{ticket.origin}: {reason}", reason))
+
+    def _forget(self, ticket: Ticket) -> Lease | None:
+        lease = self._leases.pop(ticket, None)
+        if lease is not None:
+            self._sweeper.remove(lease)
+        return lease
+
+    # Dialling.
+
+    def _dial(self, ticket: Ticket) -> None:
+        assert self._loop is not None
+        task = self._loop.create_task(self._dial_for(ticket))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _dial_for(self, ticket: Ticket) -> None:
+        began = self._network.now()
+        try:
+            wire = await self._connect(ticket.origin)
+        except WireError as error:
+            self._dial_failed(ticket, connect_failure(error))
+        except asyncio.CancelledError:
+            self._dial_failed(ticket, ClientClosed(f"{ticket.origin}: the client was closed"))
+            raise
+        except Exception as error:  # whatever it was, the ticket must not wait for ever
+            failure = ConnectError(f"{ticket.origin}: {error}")
+            failure.__cause__ = error
+            self._dial_failed(ticket, failure)
+        else:
+            self._enter(ticket, wire, began)
+
+    async def _connect(self, origin: Any) -> W:
+        settings = self.settings
+        tls = self._tls if origin.scheme == "https" else None
+        if origin.scheme == "https" and tls is None:
+            raise ConnectError(f"{origin}: TLS was not configured")
+
+        def make() -> W:
+            return self._factory(origin)
+
+        if origin.unix_path:
+            return await self._network.dial_unix(
+                make,
+                origin.unix_path,
+                timeout=settings.connect_timeout,
+                tls=tls,
+                server_hostname=origin.identity or origin.host,
+            )
+        return await self._network.dial(
+            make,
+            origin.host,
+            origin.port,
+            timeout=settings.connect_timeout,
+            tls=tls,
+            server_hostname=origin.identity or None,
+            happy_eyeballs=settings.happy_eyeballs,
+        )
+
+    def _dial_failed(self, ticket: Ticket, error: ExchangeError) -> None:
+        lease = self._leases.get(ticket)
+        if lease is not None:
+            lease.error = error
+        self.ledger.dial_failed(ticket, self._network.now(), error.reason)
+        self._act()
+
+    def _enter(self, ticket: Ticket, wire: W, began: float) -> None:
+        now = self._network.now()
+        self._wires.add(wire)
+        wire.entry = self.ledger.dialled(ticket, wire, now, now - began, wire.peer_address)
+        self._sweeper.add(self)
+        self._act()
+        if wire.lost:
+            self.wire_gone(wire)
+        if wire.entry.state is EntryState.IDLE and wire.spent():
+            self.peer_closed(wire.entry, Reason.PEER_CLOSED)
+
+    # Connections that have something to read.
+
+    def _set_aside(self, entry: Entry[W], turns: int) -> None:
+        """Keep a connection away from everybody until the loop has read what is there."""
+        assert self._loop is not None
+        if entry.state is not EntryState.LEASED:
+            return  # its owner has read it and given it up
+        if turns:
+            self._loop.call_soon(self._set_aside, entry, turns - 1)
+        elif entry.handle.tls and not entry.handle.readable():
+            # A session ticket or the like: nothing that concerns us.
+            self.release(entry, Reason.PERSISTS_11)
+        else:
+            self.discard_stale(entry, Reason.PEER_CLOSED)
+
+
+def _closed(error: Exception) -> ExchangeError:
+    failure = ClientClosed(str(error))
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,139 @@
+"""URL → where to connect, what to ask for, and what Host says.
+
+Target and query are sent as the caller wrote them: nothing is normalised, only what may not
+stand in a request target is percent-encoded. Results are remembered: the same URLs come again.
+
+RFC 9110 §4.2 (schemes), RFC 9112 §3.2.1 (origin-form), §3.2 (Host), RFC 3986 §3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from perdure.client.errors import InvalidURL
+
+Parameters: TypeAlias = Mapping[str, object] | Iterable[tuple[str, object]] | str
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(#.*)?", re.DOTALL
+)
+_AUTHORITY = re.compile(
+    r"(?:(?P<user>[^@]*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]@]+)(?::(?P<port>[0-9]{0,5}))?"
+)
+_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%-]+")
+_SAFE = "!$%&'()*+,/:;=?@[]~"
+
+
+class Origin(NamedTuple):
+    """Where connections go to, and what parts them: two requests share one if theirs are equal."""
+
+    scheme: str
+    host: str
+    """Lower case, without brackets."""
+    port: int
+    identity: str = ""
+    """The name that TLS asks for and verifies; "" for the host."""
+    unix_path: str = ""
+    """The unix socket to connect to instead of host and port; "" for none."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}" + (f" ({self.unix_path})" if self.unix_path else "")
+
+
+class Location(NamedTuple):
+    """A URL, as a request needs it."""
+
+    origin: Origin
+    target: bytes
+    """In origin-form."""
+    host: bytes
+    """The value of Host: the authority without user information."""
+    url: str
+    """As given, without its fragment."""
+    user: str
+    """The user information, still percent-encoded; "" for none."""
+
+
+@lru_cache(1024)
+def locate(url: str) -> Location:
+    """Read an http or https URL.
+
+    Raises:
+        InvalidURL: for another scheme, no host, a port out of range, or control characters and
+            spaces in the authority.
+
+    RFC 9110 §4.2.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise InvalidURL(f"URL: expected http://HOST/..., got {url!r}")
+    scheme = match["scheme"].lower()
+    if scheme not in DEFAULT_PORTS:
+        raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {url!r}")
+    authority = _AUTHORITY.fullmatch(match["authority"])
+    if authority is None:
+        raise InvalidURL(f"URL: expected HOST or HOST:PORT, got {match['authority']!r} in {url!r}")
+    host = _host_name(authority["host"], url)
+    port = int(authority["port"] or DEFAULT_PORTS[scheme])
+    if not 0 < port < 65536:
+        raise InvalidURL(f"URL: expected a port from 1 to 65535, got {port} in {url!r}")
+    shown = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+    origin = Origin(scheme, host.strip("[]"), port)
+    plain = url[: match.end("rest")]
+    return Location(origin, _target(match["rest"]), shown.encode("ascii"), plain, authority["user"] or "")
+
+
+def with_parameters(url: str, parameters: Parameters) -> str:
+    """Append parameters to the query of a URL; a fragment stays at the end. RFC 3986 §3.4."""
+    query = parameters if isinstance(parameters, str) else form_encoded(parameters)
+    if not query:
+        return url
+    plain, mark, fragment = url.partition("#")
+    joint = "" if plain.endswith(("?", "&")) else "&" if "?" in plain else "?"
+    return f"{plain}{joint}{query}{mark}{fragment}"
+
+
+def form_encoded(values: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
+    """Encode pairs as application/x-www-form-urlencoded; a list makes a pair of each member.
+
+    True and False become "true" and "false", None becomes "".
+    """
+    pairs = values.items() if isinstance(values, Mapping) else values
+    found: list[tuple[str, object]] = []
+    for name, value in pairs:
+        members = value if isinstance(value, list | tuple) else (value,)
+        found.extend((name, _text(member)) for member in members)
+    return urlencode(found)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else value
+
+
+def _host_name(host: str, url: str) -> str:
+    if host.startswith("["):
+        return host.lower()
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise InvalidURL(f"URL: {host!r} is not a host name ({error}) in {url!r}") from None
+    labels = host.rstrip(".").split(".")
+    if not _HOST.fullmatch(host) or not all(0 < len(label) < 64 for label in labels):
+        raise InvalidURL(f"URL: expected a host name, got {host!r} in {url!r}")
+    return host.lower()
+
+
+def _target(rest: str) -> bytes:
+    if not rest.startswith("/"):
+        rest = "/" + rest
+    if rest.isascii() and rest.isprintable() and not any(octet in rest for octet in ' "<>\\^`{|}'):
+        return rest.encode("ascii")
+    return quote(rest, safe=_SAFE).encode("ascii")
