@@ -1,7 +1,8 @@
 """What a user may set of the side that asks: one place, with defaults and precedents.
 
-Times in seconds, sizes in octets. The same names serve in TOML, as flags and in Python; a gateway
-or proxy puts `origin_` in front of them.
+Times in seconds, sizes in octets. The same names serve in TOML, as flags and in Python, where the text
+below a field is its help and its type says what is expected (`config`); a gateway or proxy puts
+`origin_` in front of them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from perdure.config import Count, Octets, Seconds
 from perdure.core import HTTP_10, HTTP_11, Limits, Terms
 from perdure.core.fields import Version
 from perdure.core.pool import PoolSettings
@@ -24,31 +26,31 @@ class ClientSettings:
         ValueError: for values that contradict each other; the message names them.
     """
 
-    max_per_origin: int = 8
+    max_per_origin: Count = 8
     """Connections to one origin, idle ones included (Chromium 6)."""
-    max_total: int = 100
+    max_total: Count = 100
     """Connections altogether, idle ones included (aiohttp 100)."""
-    idle_timeout: float = 55.0
+    idle_timeout: Seconds = 55.0
     """The longest a connection lies idle: below the common 60 of servers and balancers."""
-    unlearned_idle_timeout: float | None = None
-    """The same while the origin has neither hinted nor shown a limit (gateway: 15). None: no less."""
-    max_age: float | None = 600.0
+    unlearned_idle_timeout: Seconds | None = None
+    """The same while the origin has neither hinted nor shown a limit (gateway: 15). none: no less."""
+    max_age: Seconds | None = 600.0
     """Age at which a connection is retired, ± 10 % (urllib3.future). None: any."""
-    max_requests: int | None = None
+    max_requests: Count | None = None
     """Requests on one connection. None: any."""
     order: Literal["lifo", "spread"] = "lifo"
     """Which idle connection is used first; "spread" needs `max_age` (coredns #7903)."""
-    connect_timeout: float = 10.0
+    connect_timeout: Seconds = 10.0
     """Resolving, connecting and shaking hands, together."""
-    read_timeout: float = 60.0
+    read_timeout: Seconds = 60.0
     """How long the peer may be silent while a response is awaited."""
-    write_timeout: float = 60.0
+    write_timeout: Seconds = 60.0
     """How long the peer may take none of a request."""
-    pool_timeout: float = 30.0
+    pool_timeout: Seconds = 30.0
     """How long a request may wait for a connection while the caps are reached."""
-    continue_timeout: float = 1.0
+    continue_timeout: Seconds = 1.0
     """How long to wait for 100 (Continue) before content is sent all the same (Go, curl: 1 s)."""
-    happy_eyeballs: float = 0.25
+    happy_eyeballs: Seconds = 0.25
     """How much later the next address of a name is tried beside the last (RFC 8305)."""
     http_version: Literal["1.1", "1.0"] = "1.1"
     """What requests say; HTTP/1.0 asks for persistence with the keep-alive option."""
@@ -56,16 +58,18 @@ class ClientSettings:
     """False: every request announces the close of its connection."""
     retry: bool = True
     """Whether a request may be sent again after a stale reuse (`core.retry`), once."""
-    drain_octets: int = 65536
-    """Content of an abandoned response that is read on to save the connection ..."""
-    drain_seconds: float = 0.05
-    """... and for how long. Skipped if more is declared (Go 1.27, OkHttp)."""
-    buffer_octets: int = 1048576
+    drain_octets: Octets = 65536
+    """Content of an abandoned response that is read on to save the connection; not if more is declared."""
+    drain_seconds: Seconds = 0.05
+    """For how long content of an abandoned response is read on (Go 1.27, OkHttp)."""
+    buffer_octets: Octets = 1048576
     """Content of unknown length for a server not known to speak HTTP/1.1 is gathered up to this."""
-    max_line: int = 65536
-    max_fields: int = 256
-    max_head: int = 262144
-    """Of a response head; a longer one is a fault of the server."""
+    max_line: Octets = 65536
+    """One line of a response head; a longer one is a fault of the server."""
+    max_fields: Count = 256
+    """Field lines of one response head; more are a fault of the server."""
+    max_head: Octets = 262144
+    """A whole response head; a longer one is a fault of the server."""
 
     def __post_init__(self) -> None:
         if self.http_version not in VERSIONS:
