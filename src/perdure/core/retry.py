@@ -48,14 +48,9 @@ class Verdict(enum.Enum):
     NOT_REUSED = VerdictRow(False, "9112 §9.3.1", "the connection was fresh, so it was not an idle close")
     NOT_REPLAYABLE = VerdictRow(False, "9112 §9.3.1", "its content cannot be produced again")
     NOTHING_WRITTEN = VerdictRow(True, "9110 §9.2.2", "no octet of it was written")
-    AFTER_CLOSE = VerdictRow(
-        True, "9112 §9.6", "the server had announced the close, so it processed nothing more"
-    )
     IDEMPOTENT_METHOD = VerdictRow(True, "9110 §9.2.2", "its method is idempotent")
     IDEMPOTENCY_KEY = VerdictRow(True, "9110 §9.2.2", "it carries an Idempotency-Key")
-    NOT_IDEMPOTENT = VerdictRow(
-        False, "9110 §9.2.2", "the server may have applied it, and its method is not idempotent"
-    )
+    NOT_IDEMPOTENT = VerdictRow(False, "9110 §9.2.2", "it may have been applied; twice is not as once")
 
     @property
     def allowed(self) -> bool:

@@ -1,0 +1,104 @@
+"""What is remembered of an origin: RFC 9112 §9.5."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from perdure.core.learning import Learning
+
+
+@pytest.fixture
+def learning() -> Learning:
+    return Learning()
+
+
+def test_nothing_is_known_at_first(learning: Learning) -> None:
+    assert (learning.limit(0.0), learning.caution(0.0), learning.proven(0.0)) == (inf, inf, 0.0)
+
+
+def test_limit_is_nine_tenths_of_the_lowest_recent_close(learning: Learning) -> None:
+    learning.saw_close(20.0, now=100.0)
+    learning.saw_close(10.0, now=200.0)
+    learning.saw_close(30.0, now=300.0)
+    assert learning.limit(300.0) == pytest.approx(9.0)
+
+
+def test_close_is_forgotten_after_ten_minutes_and_the_next_lowest_counts(learning: Learning) -> None:
+    learning.saw_close(10.0, now=0.0)
+    learning.saw_close(20.0, now=300.0)
+    assert learning.limit(599.9) == pytest.approx(9.0)
+    assert learning.limit(600.0) == pytest.approx(18.0)
+    assert learning.caution(900.0) == learning.limit(900.0) == inf
+
+
+def test_cautious_limit_forgets_too(learning: Learning) -> None:
+    learning.saw_close(10.0, now=0.0)
+    assert learning.caution(599.9) == pytest.approx(9.0)
+    assert learning.caution(600.0) == inf
+
+
+def test_only_the_last_eight_closes_count(learning: Learning) -> None:
+    learning.saw_close(1.0, now=0.0)
+    for number in range(8):
+        learning.saw_close(50.0, now=10.0 + 10 * number)
+    assert learning.limit(90.0) == pytest.approx(45.0)
+
+
+def test_longest_survival_is_proven_until_it_is_ten_minutes_old(learning: Learning) -> None:
+    learning.saw_survival(30.0, now=0.0)
+    learning.saw_survival(10.0, now=100.0)
+    learning.saw_survival(20.0, now=200.0)
+    assert learning.proven(599.9) == 30.0
+    assert learning.proven(600.0) == 20.0
+    assert learning.proven(800.0) == 0.0
+
+
+def test_shorter_survivals_close_behind_a_longer_one_are_not_noted_so_that_notes_stay_few(
+    learning: Learning,
+) -> None:
+    for number in range(6000):
+        learning.saw_survival(60.0 - number / 100, now=number / 10)
+    assert learning.proven(599.9) == 60.0
+    assert learning.proven(600.0) == pytest.approx(52.5, abs=0.1)  # 75 s later, not the next one
+
+
+def test_close_takes_away_what_was_proven_beyond_it(learning: Learning) -> None:
+    learning.saw_survival(30.0, now=0.0)
+    learning.saw_survival(3.0, now=80.0)
+    learning.saw_close(10.0, now=100.0)
+    assert learning.proven(100.0) == pytest.approx(9.0)
+
+
+def test_close_leaves_what_was_proven_below_it(learning: Learning) -> None:
+    learning.saw_survival(4.0, now=0.0)
+    learning.saw_close(10.0, now=100.0)
+    assert learning.proven(100.0) == 4.0
+
+
+def test_close_at_an_age_that_was_outlived_is_no_limit_but_a_caution(learning: Learning) -> None:
+    learning.saw_survival(30.0, now=0.0)
+    learning.saw_close(5.0, now=10.0)
+    assert learning.limit(10.0) == inf
+    assert learning.caution(10.0) == pytest.approx(4.5)
+
+
+def test_second_close_at_that_age_is_believed(learning: Learning) -> None:
+    learning.saw_survival(30.0, now=0.0)
+    learning.saw_close(5.0, now=10.0)
+    learning.saw_close(5.1, now=40.0)
+    assert learning.limit(40.0) == pytest.approx(4.59)
+
+
+def test_restart_closes_connections_of_all_ages_at_one_moment_and_is_no_limit(learning: Learning) -> None:
+    for age in (2.0, 0.5, 40.0, 41.0):
+        learning.saw_close(age, now=100.0)
+    assert learning.limit(100.0) == inf
+    assert learning.caution(100.0) == pytest.approx(0.45)
+
+
+def test_closes_at_one_moment_and_one_age_are_a_timer(learning: Learning) -> None:
+    for age in (5.0, 5.0, 5.2):
+        learning.saw_close(age, now=100.0)
+    assert learning.limit(100.0) == pytest.approx(4.5)
