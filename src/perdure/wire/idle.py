@@ -35,6 +35,16 @@ class IdleWatch:
         tick_seconds: as TICK_SECONDS.
     """
 
+    _process: int
+    _lock: threading.Lock
+    _noted: dict[StreamWire, Spent]
+    _watched: dict[StreamWire, Spent]
+    _thread: threading.Thread | None
+    _asleep: bool
+    _closed: bool
+    _bell: tuple[socket.socket, socket.socket] | None
+    _selector: selectors.BaseSelector
+
     def __init__(self, tick_seconds: float = TICK_SECONDS) -> None:
         self.tick_seconds = tick_seconds
         self._begin()
@@ -95,13 +105,12 @@ class IdleWatch:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._noted: dict[StreamWire, Spent] = {}
-        self._watched: dict[StreamWire, Spent] = {}
-        self._thread: threading.Thread | None = None
+        self._noted = {}
+        self._watched = {}
+        self._thread = None
         self._asleep = False
         self._closed = False
-        self._bell: tuple[socket.socket, socket.socket] | None = None
-        self._selector: selectors.BaseSelector
+        self._bell = None
 
     def _guard(self) -> threading.Lock:
         """Return the lock; in the child of a fork a new one, because nobody may hold the old one."""
@@ -141,18 +150,21 @@ class IdleWatch:
         candidates: set[StreamWire] = set()
         while True:
             with self._lock:
-                if self._closed:
+                if self._is_closed():
                     return
                 self._asleep = not self._noted
                 asleep = self._asleep
             ready = self._selector.select(None if asleep else self.tick_seconds)
             with self._lock:
-                if self._closed:
+                if self._is_closed():
                     return
                 told = self._collect(ready)
                 candidates = self._promote(candidates)
             for wire, spent in told:
-                spent(wire)
+                _tell(wire, spent)
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def _collect(self, ready: list[tuple[selectors.SelectorKey, int]]) -> list[tuple[StreamWire, Spent]]:
         """Take out the wires that are spent."""
@@ -174,6 +186,22 @@ class IdleWatch:
         for wire in candidates & self._noted.keys():
             spent = self._noted.pop(wire)
             if wire.fileno() >= 0:
-                self._selector.register(wire.fileno(), selectors.EVENT_READ, wire)
+                self._register(wire)
                 self._watched[wire] = spent
         return set(self._noted)
+
+    def _register(self, wire: StreamWire) -> None:
+        """Hand one wire to the kernel."""
+        try:
+            self._selector.register(wire.fileno(), selectors.EVENT_READ, wire)
+        except KeyError:  # another wire had this number and was closed without `unwatch`
+            self._selector.unregister(wire.fileno())
+            self._selector.register(wire.fileno(), selectors.EVENT_READ, wire)
+
+
+def _tell(wire: StreamWire, spent: Spent) -> None:
+    """Call the owner; its failure must not end the watch of the other wires."""
+    try:
+        spent(wire)
+    except Exception as error:
+        threading.excepthook(threading.ExceptHookArgs((type(error), error, None, threading.current_thread())))

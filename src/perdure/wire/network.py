@@ -60,6 +60,9 @@ class Listener(Protocol):
 class Network(Protocol):
     """What `LoopNetwork` and `memory.MemoryNetwork` share. Errors are those of `wire.errors`."""
 
+    def now(self) -> float:
+        """Monotonic seconds of the running loop."""
+
     async def dial(
         self,
         factory: Callable[[], W],

@@ -38,7 +38,7 @@ class Until(NamedTuple):
 class Exactly(NamedTuple):
     """Wait for so many of the client's octets."""
 
-    count: int
+    octets: int
 
 
 class Pause(NamedTuple):
@@ -362,7 +362,7 @@ class ScriptedWire:
         """Return the client's octets that a step waits for; None while they have not come."""
         rest = bytes(self.client_octets[self._taken :])
         if isinstance(wanted, Exactly):
-            count = wanted.count if len(rest) >= wanted.count else -1
+            count = wanted.octets if len(rest) >= wanted.octets else -1
         elif isinstance(wanted, Until):
             position = rest.find(wanted.separator)
             count = position + len(wanted.separator) if position >= 0 else -1
