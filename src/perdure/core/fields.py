@@ -128,7 +128,11 @@ def _checked_line(name: bytes, value: bytes) -> FieldLine:
     if not FIELD_VALUE.fullmatch(value):
         message = f"the value of {name.decode('ascii')} holds a control character (9110 §5.5)"
         raise LocalViolation(message, Reason.LOCAL_FAULT, 500)
-    return _make_line(name, value)
+    line = _make_line(name, value)
+    if line.kind == TE and any(member.startswith(b"chunked") for member in split_list([value])):
+        message = "TE lists chunked, which every HTTP/1.1 recipient takes (9112 §7.4)"
+        raise LocalViolation(message, Reason.LOCAL_FAULT, 500)
+    return line
 
 
 _remembered_checked_line = lru_cache(REMEMBERED_LINES)(_checked_line)
@@ -139,9 +143,10 @@ def make_line(name: bytes, value: bytes) -> FieldLine:
 
     Raises:
         LocalViolation: if the name is not a token, or the value holds CR, LF, NUL or another
-            control character (R39: response splitting). Nothing was sent.
+            control character (R39: response splitting); if TE lists chunked (R82). Nothing was
+            sent.
 
-    RFC 9110 §5.1, §5.5.
+    RFC 9110 §5.1, §5.5; RFC 9112 §7.4.
     """
     if len(name) + len(value) <= REMEMBERED_LINE_OCTETS:
         return _remembered_checked_line(name, value)
