@@ -1,0 +1,65 @@
+"""Our own commands as programs: `perdure serve` and `perdure gateway` on ephemeral ports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from tests import peers
+
+ROOT = Path(__file__).parent.parent.parent
+COMMAND_SECONDS = 120
+
+
+def serve(target: str, *flags: str) -> AbstractContextManager[peers.Peer]:
+    """`perdure serve TARGET`; a target "pages" is the peer's own folder of pages."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        what = str(folder / "pages") if target == "pages" else target
+        where = ["--bind", f"{peers.LOOPBACK}:{port}"]
+        return [sys.executable, "-m", "perdure", "serve", what, *where, *flags]
+
+    return peers.running("perdure-serve", command)
+
+
+def gateway(*origins: str, flags: tuple[str, ...] = ()) -> AbstractContextManager[peers.Peer]:
+    """`perdure gateway --to ORIGIN...`."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        to = [word for origin in origins for word in ("--to", origin)]
+        where = ["--bind", f"{peers.LOOPBACK}:{port}"]
+        return [sys.executable, "-m", "perdure", "gateway", *to, *where, *flags]
+
+    return peers.running("perdure-gateway", command)
+
+
+def perdure(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours to its end."""
+    return run(sys.executable, "-m", "perdure", *arguments)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run any command to its end; its output is text."""
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+    )
+
+
+def peak_memory(peer: peers.Peer) -> int:
+    """The greatest resident size the process has had, in octets (VmHWM of Linux)."""
+    return _memory(peer, "VmHWM")
+
+
+def reset_peak_memory(peer: peers.Peer) -> int:
+    """Forget the greatest size so far; the resident size now, in octets."""
+    Path(f"/proc/{peer.process.pid}/clear_refs").write_text("5")
+    return _memory(peer, "VmRSS")
+
+
+def _memory(peer: peers.Peer, name: str) -> int:
+    for line in Path(f"/proc/{peer.process.pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)
