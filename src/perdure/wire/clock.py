@@ -69,3 +69,10 @@ def _format_date(second: int) -> bytes:
         moment.tm_min,
         moment.tm_sec,
     )
+
+
+def local_time(seconds: float) -> str:
+    """Write a point of wall-clock time as access logs do: "22/Nov/2026:00:31:00 +0000"."""
+    moment = time.localtime(int(seconds))
+    month = _MONTHS[moment.tm_mon - 1].decode()  # strftime's depends on the locale
+    return time.strftime(f"%d/{month}/%Y:%H:%M:%S %z", moment)

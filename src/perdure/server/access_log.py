@@ -1,0 +1,171 @@
+"""The access log: one line for each exchange, one for each connection's end with its reason.
+
+    127.0.0.1 - - [22/Nov/2026:00:31:00 +0000] "GET / HTTP/1.1" 200 11 "-" "curl/8" 7 3 0.000412
+    # connection 7 closed after 3 requests, 75.9 s idle: idle limit reached (9112 §9.5)
+
+The first is the combined format with three words added: the connection, the number of the
+request on it, and the seconds it took. As JSON both are objects, told apart by "event".
+
+Nothing is formatted while requests are answered: records are kept and written in batches, a moment
+later, by one timer that runs only while there is something to write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from perdure.core import Reason, Request
+from perdure.wire.address import Address
+from perdure.wire.clock import local_time, wall_clock
+
+BATCH_SECONDS: Final = 0.25
+"""How long a record waits for others."""
+BATCH_RECORDS: Final = 1024
+"""As many are written at once, however short they have waited."""
+
+Format = Literal["combined", "json"]
+
+_UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]")
+
+
+class ExchangeRecord(NamedTuple):
+    """One exchange."""
+
+    at: float
+    """Wall clock, seconds: when the response was complete."""
+    client: Address
+    request: Request
+    status: int
+    octets: int
+    """Of response content."""
+    connection: int
+    number: int
+    """Of the request on its connection, from 1."""
+    seconds: float
+    """From the head of the request to the end of the response."""
+
+
+class CloseRecord(NamedTuple):
+    """The end of one connection."""
+
+    at: float
+    client: Address
+    connection: int
+    requests: int
+    idle_seconds: float
+    reason: Reason
+
+
+class AccessLog:
+    """Collects records and writes them in batches.
+
+    Args:
+        write: takes text of whole lines; must not block for long.
+        form: "combined" or "json".
+    """
+
+    __slots__ = ("_format", "_records", "_timer", "_write")
+
+    def __init__(self, write: Callable[[str], object], form: Format = "combined") -> None:
+        self._write = write
+        self._format = _FORMATS[form]
+        self._records: list[ExchangeRecord | CloseRecord] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, record: ExchangeRecord | CloseRecord) -> None:
+        """Keep a record; it is written within BATCH_SECONDS."""
+        self._records.append(record)
+        if len(self._records) >= BATCH_RECORDS:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what is kept; call it once more before the end."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        records, self._records = self._records, []
+        if records:
+            self._write("".join([self._format(record) for record in records]))
+
+    @staticmethod
+    def now() -> float:
+        """The time for a record: wall clock, seconds."""
+        return wall_clock()
+
+
+def _host(client: Address) -> str:
+    if isinstance(client, tuple):
+        return client[0]
+    return f"unix:{client}" if client else "-"
+
+
+def _escaped(octets: bytes) -> str:
+    """Text for between quotes: what could end it, or a terminal obeys, becomes \\xHH."""
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", octets.decode("latin-1"))
+
+
+def _field(request: Request, name: bytes) -> bytes:
+    return next((line.value for line in request.fields if line.lowered == name), b"-")
+
+
+def _request_line(request: Request) -> bytes:
+    return b"%b %b HTTP/%d.%d" % (request.method, request.target, *request.version)
+
+
+def combined(record: ExchangeRecord | CloseRecord) -> str:
+    """One record in the combined format, with its line end."""
+    if isinstance(record, CloseRecord):
+        return (
+            f"# connection {record.connection} closed after {record.requests} requests,"
+            f" {record.idle_seconds:.1f} s idle: {record.reason}\n"
+        )
+    request = record.request
+    return (
+        f"{_host(record.client)} - - [{local_time(record.at)}] "
+        f'"{_escaped(_request_line(request))}" {record.status} {record.octets} '
+        f'"{_escaped(_field(request, b"referer"))}" "{_escaped(_field(request, b"user-agent"))}" '
+        f"{record.connection} {record.number} {record.seconds:.6f}\n"
+    )
+
+
+def as_json(record: ExchangeRecord | CloseRecord) -> str:
+    """One record as a JSON object, with its line end."""
+    common = {"at": record.at, "client": _host(record.client), "connection": record.connection}
+    if isinstance(record, CloseRecord):
+        document: dict[str, object] = {
+            "event": "close",
+            **common,
+            "requests": record.requests,
+            "idle_seconds": round(record.idle_seconds, 3),
+            "reason": record.reason.word,
+            "sentence": str(record.reason),
+        }
+    else:
+        request = record.request
+        document = {
+            "event": "exchange",
+            **common,
+            "number": record.number,
+            "method": request.method.decode("latin-1"),
+            "target": request.target.decode("latin-1"),
+            "version": "{}.{}".format(*request.version),
+            "status": record.status,
+            "octets": record.octets,
+            "seconds": round(record.seconds, 6),
+            "referer": _field(request, b"referer").decode("latin-1"),
+            "user_agent": _field(request, b"user-agent").decode("latin-1"),
+        }
+    return msgspec.json.encode(document).decode() + "\n"
+
+
+_FORMATS: Final[dict[Format, Callable[[ExchangeRecord | CloseRecord], str]]] = {
+    "combined": combined,
+    "json": as_json,
+}
