@@ -130,7 +130,7 @@ def normalise(events: Iterable[Event]) -> tuple[Normal, ...]:
         if isinstance(event, (Request, Response, Interim)):
             normal.append(head_of(event))
         elif isinstance(event, Data) and event.octets:
-            last = normal[-1]
+            last = normal[-1] if normal else None
             if isinstance(last, Content):
                 normal[-1] = Content(last.octets + event.octets)
             else:
