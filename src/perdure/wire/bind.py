@@ -13,7 +13,6 @@ from typing import Protocol, TypeAlias
 from perdure.wire.address import Address, parse_bind, plain_address
 from perdure.wire.errors import AddressInUse, bind_error
 
-
 BoundSocket: TypeAlias = socket.socket
 """What `bind_sockets` returns, for rooms that pass it on without touching it."""
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable
 from typing import ClassVar, cast
@@ -57,6 +58,8 @@ class LoopWire(asyncio.Protocol):
         end_received_already: True once the peer has ended its side.
         closing: True once `close`, `linger` or `abort` was called.
         lost: True once `wire_lost` was called.
+        truncated: True from `end_received` or `wire_lost` on where TLS ended without close_notify:
+            a close-delimited message is incomplete then (RFC 9112 §9.8).
     """
 
     __slots__ = (
@@ -76,6 +79,7 @@ class LoopWire(asyncio.Protocol):
         "sweeper",
         "tls",
         "transport",
+        "truncated",
         "write",
         "write_timeout",
         "writing_paused",
@@ -102,6 +106,7 @@ class LoopWire(asyncio.Protocol):
         self.end_received_already = False
         self.closing = False
         self.lost = False
+        self.truncated = False
         self.peer_address = None
         self.own_address = None
         self._lingering: Lingering | None = None
@@ -235,11 +240,6 @@ class LoopWire(asyncio.Protocol):
         return self.transport.get_write_buffer_size() + kernel_queue(self._socket())
 
     @property
-    def truncated(self) -> bool:
-        """True where TLS ended without close_notify: a close-delimited message is incomplete (9112 §9.8)."""
-        return self.tls and self.lost and not self.end_received_already
-
-    @property
     def peer_text(self) -> str:
         """The peer's address in words, for messages."""
         return address_text(self.peer_address)
@@ -269,6 +269,7 @@ class LoopWire(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Call `end_received`; keep our side open where that is possible. Not for subclasses."""
         self.end_received_already = True
+        self.truncated = self.tls and self._lacks_close_notify()
         self.end_received()
         return not self.tls
 
@@ -276,6 +277,7 @@ class LoopWire(asyncio.Protocol):
         """Clean up and call `wire_lost`. Not for subclasses."""
         if self.lost:
             return
+        self.truncated |= self.tls and not self.end_received_already and not self.closing
         self.lost = True
         self.closing = True
         self.write = _discard
@@ -323,6 +325,16 @@ class LoopWire(asyncio.Protocol):
             self._stall_unsent = unsent
             self._stall_since = self.loop.time()
             self.sweeper.watch(self)
+
+    def _lacks_close_notify(self) -> bool:
+        """Ask TLS whether it ended or was cut off; the event loops do not tell the two apart."""
+        try:
+            self.transport.get_extra_info("ssl_object").read(1)
+        except ssl.SSLWantReadError:
+            return True  # it still waits for more
+        except ssl.SSLError:
+            return False  # shut down on both sides already
+        return False
 
     def _socket(self) -> socket.socket | None:
         return cast("socket.socket | None", self.transport.get_extra_info("socket"))
