@@ -97,9 +97,9 @@ def connect_error(error: BaseException, where: str, timeout: float | None = None
     if isinstance(error, socket.gaierror):
         return NameNotFound(f"{where}: the name has no address ({error.strerror})")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsFailed(f"{where}: certificate refused: {error.verify_message or error.reason}")
+        return TlsFailed(f"{where}: certificate refused: {error.verify_message or _words(error)}")
     if isinstance(error, ssl.SSLError):
-        return TlsFailed(f"{where}: TLS handshake failed: {error.reason or error}")
+        return TlsFailed(f"{where}: TLS handshake failed: {_words(error)}")
     if isinstance(error, TimeoutError):
         within = "" if timeout is None else f" within {timeout:g} s"
         return ConnectTimeout(f"{where}: no connection{within}")
@@ -115,7 +115,7 @@ def lost_error(error: BaseException, where: str) -> WireError:
     if isinstance(error, TimeoutError):
         return PeerReset(f"{where}: the peer stopped answering ({_words(error)})")
     if isinstance(error, ssl.SSLError):
-        return PeerReset(f"{where}: TLS broke off: {error.reason or error}")
+        return PeerReset(f"{where}: TLS broke off: {_words(error)}")
     return WireError(f"{where}: the connection was lost: {_words(error)}")
 
 
@@ -130,5 +130,6 @@ def bind_error(error: OSError, bind: str) -> BindFailed:
 
 def _words(error: BaseException) -> str:
     """Return the operating system's own words, without the errno's decoration."""
-    text = getattr(error, "strerror", None) or str(error)
+    # OpenSSL's errors have a `reason`, unless Python itself raised them.
+    text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return text or type(error).__name__

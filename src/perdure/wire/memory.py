@@ -294,5 +294,5 @@ class MemoryNetwork:
         connection.client.begin()
         loop.call_soon(connection.server.begin)
         connection.strike("client")
-        connection.strike("server")
+        loop.call_soon(connection.strike, "server")
         return wire

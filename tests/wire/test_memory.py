@@ -1,0 +1,208 @@
+"""MemoryNetwork: latency, windows, faults and the record of what crossed, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+
+import pytest
+
+from perdure.wire.errors import ConnectFailed, ConnectTimeout, PeerReset
+from perdure.wire.memory import Fault, MemoryNetwork, Side
+from perdure.wire.pair import WINDOW_OCTETS
+from perdure.wire.raw import RawListener, RawPeer
+from perdure.wire.virtual import run_virtual
+
+HOST, PORT = "origin.test", 80
+
+
+async def joined(network: MemoryNetwork) -> tuple[RawPeer, RawPeer]:
+    listener = await RawListener.listen(network, f"{HOST}:{PORT}")
+    client = await RawPeer.dial(network, HOST, PORT)
+    server = await listener.accept()
+    listener.close()
+    return client, server
+
+
+def test_connecting_takes_a_round_trip_and_octets_take_half_of_one() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.25)
+        client, server = await joined(network)
+        assert network.now() == pytest.approx(0.5)
+        client.send(b"ping")
+        await server.receive_exactly(4)
+        assert network.now() == pytest.approx(0.75)
+        server.send(b"pong")
+        server.close()
+        assert await client.receive_all() == b"pong"
+        assert network.now() == pytest.approx(1.0)
+
+    run_virtual(scene())
+
+
+def test_everything_that_crossed_is_recorded() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.25)
+        client, server = await joined(network)
+        client.send(b"ping")
+        await server.receive_exactly(4)
+        server.send(b"pong")
+        server.close()
+        await client.receive_all()
+        client.close()
+        await client.wait_lost()
+        [record] = network.connections
+        assert record.client_octets == b"ping"
+        assert record.server_octets == b"pong"
+        assert [(side, octets) for _, side, octets in record.crossings] == [
+            ("client", b"ping"),
+            ("server", b"pong"),
+        ]
+        assert record.opened_at == pytest.approx(0.5)
+        assert record.server_end_at == pytest.approx(0.75)
+        assert record.client_end_at == pytest.approx(1.0)
+        assert record.reset_at == math.inf
+
+    run_virtual(scene())
+
+
+def test_octets_may_be_delivered_in_small_pieces() -> None:
+    class Pieces(RawPeer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pieces: list[bytes] = []
+
+        def data_received(self, octets: bytes) -> None:
+            self.pieces.append(octets)
+            super().data_received(octets)
+
+    async def scene() -> None:
+        network = MemoryNetwork(split=2)
+        listener = await RawListener.listen(network)
+        client = await network.dial(Pieces, listener.host, listener.port, timeout=1.0)
+        server = await listener.accept()
+        server.send(b"abcde")
+        server.close()
+        assert await client.receive_all() == b"abcde"
+        assert client.pieces == [b"ab", b"cd", b"e"]
+
+    run_virtual(scene())
+
+
+def test_no_more_than_a_window_is_under_way_to_a_peer_that_does_not_read() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.01)
+        client, server = await joined(network)
+        server.pause_reading()
+        client.send(b"x" * (5 * WINDOW_OCTETS))
+        assert client.writing_paused
+        client.deadline = network.now() + 10
+        reached = asyncio.Event()
+        client.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
+        await reached.wait()
+        assert len(network.connections[0].client_octets) == WINDOW_OCTETS
+        server.resume_reading()
+        client.close()
+        assert len(await server.receive_all()) == 5 * WINDOW_OCTETS
+
+    run_virtual(scene())
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+@pytest.mark.parametrize("kind", ["fin", "rst"])
+@pytest.mark.parametrize("after_octets", [0, 3])
+def test_a_fault_ends_the_connection_after_so_many_octets(side: Side, kind: str, after_octets: int) -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.01)
+        network.script(Fault(side, after_octets, "fin" if kind == "fin" else "rst"), connection=0)
+        client, server = await joined(network)
+        sender, receiver = (client, server) if side == "client" else (server, client)
+        if after_octets:
+            sender.send(b"abcdef")
+        await sender.wait_lost()
+        assert sender.reset
+        heard = await receiver.receive_all()
+        assert receiver.reset == (kind == "rst")
+        if kind == "fin":
+            assert heard == b"abcdef"[:after_octets]
+        assert network.connections[0].octets_of(side) == b"abcdef"[:after_octets]
+
+    run_virtual(scene())
+
+
+def test_a_stall_holds_octets_back_without_a_word() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork()
+        network.script(Fault("server", 3, "stall"), connection=0)
+        client, server = await joined(network)
+        client.patience = 30.0
+        server.send(b"abcdef")
+        assert await client.receive_exactly(3) == b"abc"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(20):
+                await client.receive_exactly(1)
+        assert not client.ended
+        client.abort()
+
+    run_virtual(scene())
+
+
+def test_closing_with_unread_octets_resets_as_kernels_do() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.01)
+        client, server = await joined(network)
+        server.pause_reading()
+        client.send(b"unread")
+        server.deadline = network.now() + 1
+        reached = asyncio.Event()
+        server.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
+        await reached.wait()
+        server.close()
+        await client.wait_lost()
+        assert isinstance(client.error, PeerReset)
+        assert network.connections[0].reset_at < math.inf
+
+    run_virtual(scene())
+
+
+def test_a_reset_destroys_what_was_not_read_yet() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork(latency=0.01)
+        client, server = await joined(network)
+        server.send(b"response")
+        server.close()
+        client.send(b"more")  # arrives after the close: answered with RST
+        client.pause_reading()
+        await client.wait_lost()
+        assert client.reset
+        assert client.received == b""
+
+    run_virtual(scene())
+
+
+@pytest.mark.parametrize(("kind", "error"), [("refused", ConnectFailed), ("unanswered", ConnectTimeout)])
+def test_connecting_can_be_made_to_fail(kind: str, error: type[ConnectFailed]) -> None:
+    async def scene() -> None:
+        network = MemoryNetwork()
+        network.script(Fault("server", 0, "refused" if kind == "refused" else "unanswered"), connection=0)
+        listener = await RawListener.listen(network)
+        with pytest.raises(error):
+            await network.dial(RawPeer, listener.host, listener.port, timeout=3.0)
+        assert network.now() == (3.0 if kind == "unanswered" else 0.0)
+        await network.dial(RawPeer, listener.host, listener.port, timeout=3.0)
+
+    run_virtual(scene())
+
+
+def test_no_tls_is_spoken_in_memory() -> None:
+    async def scene() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with pytest.raises(ValueError, match="no TLS"):
+            await MemoryNetwork().dial(RawPeer, HOST, PORT, timeout=1.0, tls=context)
+        with pytest.raises(ValueError, match="no TLS"):
+            await MemoryNetwork().listen(RawPeer, "a:1", tls=context)
+        with pytest.raises(ValueError, match="no sockets"):
+            await MemoryNetwork().listen_on(RawPeer, [])
+
+    run_virtual(scene())
