@@ -42,7 +42,10 @@ ROOMS: dict[str, frozenset[str]] = {
     ),
     "__init__": LEAVES | {"config", "server", "client", "intermediary"},
 }
+ROOMS["commands"] = frozenset(ROOMS)
 ROOMS["cli"] = frozenset(ROOMS)
+ROOMS["__main__"] = frozenset({"cli"})
+COMMAND_LINE = frozenset({"cli", "commands"})
 ONLY_FOR_CLI = ("perdure.probe", "perdure.lab", "perdure.monitor.app")
 
 # Octets and time: one room touches them, so that everything else runs on a virtual wire and clock.
@@ -156,7 +159,7 @@ def leaves_octets_and_time_to_wire(module: Module) -> Iterator[str]:
 
 
 def leaves_probe_lab_and_page_to_the_command_line(module: Module) -> Iterator[str]:
-    if module.room in {"cli", "lab"}:
+    if module.room in COMMAND_LINE | {"lab"}:
         return
     for line, name in imports_of(module.tree):
         for target in ONLY_FOR_CLI:
@@ -180,7 +183,7 @@ def imports_absolutely_without_star(module: Module) -> Iterator[str]:
 def imports_at_the_top(module: Module) -> Iterator[str]:
     for function in functions_of(module.tree):
         for line, name in imports_of(function):
-            if module.room != "cli":  # which imports lazily, so that `perdure --help` is quick
+            if module.room not in COMMAND_LINE:  # which imports lazily, so that `perdure --help` is quick
                 yield f"line {line}: {name}, inside {function.name}"
 
 
@@ -216,7 +219,11 @@ def leaves_persistence_to_core(module: Module) -> Iterator[str]:
 
 def prints_only_in_the_command_line(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and module.room != "cli":
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "print"
+            and module.room not in COMMAND_LINE
+        ):
             yield f"line {node.lineno}"
 
 

@@ -61,6 +61,8 @@ PLAIN: Final[Mapping[Any, tuple[str, str]]] = {
     Path: ("PATH", "a path"),
 }
 """For types without a unit: the word in the help, and what is expected."""
+LIMITS: Final = frozenset({"SECONDS", "OCTETS", "NUMBER"})
+"""Of these kinds, None means that there is no limit, which is worth saying."""
 
 
 class ConfigError(Error):
@@ -77,11 +79,21 @@ class Setting(NamedTuple):
     type: Any
     default: Any
     help: str
+    title: str
+    """Of its part."""
+    metadata: Mapping[str, Any]
+    """Of its field: "argument" is True of an argument instead of a flag, "flag" is another name than the
+    usual, "short" is a short one such as "-n", "metavar" another word for the value."""
 
     @property
     def flag(self) -> str:
         """Its name on the command line, such as "--idle-timeout"."""
-        return "--" + self.name.replace("_", "-")
+        return str(self.metadata.get("flag", "--" + self.name.replace("_", "-")))
+
+    @property
+    def shown_name(self) -> str:
+        """What an error calls it: its flag, or the word for an argument."""
+        return self.metavar if self.metadata.get("argument") else self.flag
 
     @property
     def repeatable(self) -> bool:
@@ -96,7 +108,7 @@ class Setting(NamedTuple):
     @property
     def metavar(self) -> str:
         """The word for its value in the help: SECONDS, or the choices."""
-        return _words(self.type)[0]
+        return str(self.metadata.get("metavar", _words(self.type)[0]))
 
     @property
     def expected(self) -> str:
@@ -107,7 +119,7 @@ class Setting(NamedTuple):
     def default_text(self) -> str:
         """The default as it would be written; "" where there is nothing to say."""
         if self.default is None:
-            return NONE if _optional(self.type) and self.metavar != "PATH" else ""
+            return NONE if _words(self.type)[0] in LIMITS else ""
         if isinstance(self.default, bool | list | tuple):
             return ", ".join(map(str, self.default)) if not isinstance(self.default, bool) else ""
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
@@ -180,7 +192,8 @@ class Section:
         known = self.settings()
         given = {name: value for name, value in flags.items() if name in known and value is not None}
         return {
-            name: known[name].convert(value, known[name].flag, strict=False) for name, value in given.items()
+            name: known[name].convert(value, known[name].shown_name, strict=False)
+            for name, value in given.items()
         }
 
     def build(self, *layers: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -191,6 +204,14 @@ class Section:
         """
         values = {name: value for layer in layers for name, value in layer.items()}
         return tuple(self._build(part, values) for part in self.parts)
+
+    def names(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """The values of instances of the parts, by the names they have in the section."""
+        return {
+            setting.name: getattr(instance, setting.field)
+            for part, instance in zip(self.parts, parts, strict=True)
+            for setting in settings_of(part)
+        }
 
     def _build(self, part: Part, values: Mapping[str, Any]) -> Any:
         mine = {s.field: values[s.name] for s in settings_of(part) if s.name in values}
@@ -243,6 +264,8 @@ def settings_of(part: Part) -> list[Setting]:
             hints[field.name],
             part.defaults.get(field.name, _default(field)),
             helps.get(field.name, ""),
+            part.title,
+            field.metadata,
         )
         for field in dataclasses.fields(part.kind)
         if field.init

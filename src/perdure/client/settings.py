@@ -35,9 +35,9 @@ class ClientSettings:
     unlearned_idle_timeout: Seconds | None = None
     """The same while the origin has neither hinted nor shown a limit (gateway: 15). none: no less."""
     max_age: Seconds | None = 600.0
-    """Age at which a connection is retired, ± 10 % (urllib3.future). None: any."""
+    """Age at which a connection is retired, ± 10 % (urllib3.future). none: any."""
     max_requests: Count | None = None
-    """Requests on one connection. None: any."""
+    """Requests on one connection. none: any."""
     order: Literal["lifo", "spread"] = "lifo"
     """Which idle connection is used first; "spread" needs `max_age` (coredns #7903)."""
     connect_timeout: Seconds = 10.0

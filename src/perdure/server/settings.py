@@ -22,9 +22,9 @@ class ServerSettings:
     idle_buffer: Seconds = 1.0
     """How much longer than advertised it is kept: a request may be under way (Node: 1 s)."""
     max_requests: Count | None = 1000
-    """Requests on one connection; advertised as `max=`, counting down (nginx 1000). None: any."""
+    """Requests on one connection; advertised as `max=`, counting down (nginx 1000). none: any."""
     max_age: Seconds | None = 3600.0
-    """Age at which a connection is closed after its exchange, ± 10 % (nginx 1 h). None: any."""
+    """Age at which a connection is closed after its exchange, ± 10 % (nginx 1 h). none: any."""
     announce: Literal["always", "http10", "never"] = "always"
     """To whom Keep-Alive hints are stated (Node: always)."""
     http10: Literal["honour", "ignore"] = "honour"
@@ -44,7 +44,7 @@ class ServerSettings:
     max_head: Octets = 65536
     """A whole head → 431."""
     max_body: Octets | None = None
-    """Content of one request → 413. None: any."""
+    """Content of one request → 413. none: any."""
     pipeline_octets: Octets = 65536
     """Octets of further requests held while one is answered."""
     drain_body: Octets = 262144

@@ -1,0 +1,108 @@
+"""A command as data, and the command line made of it.
+
+Its arguments, flags and help are those of its section's settings (`config`), so that each of them stands
+in one place: the field of a dataclass. Beside them every command has --config, --json, -v and --debug (at
+which `cli.run` looks).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from perdure.commands.outcome import Manner, tell_story
+from perdure.config import Section, Setting, read_file
+
+Read = Callable[[], tuple[Any, ...]]
+"""Reads the file anew and gives an instance of each part of the section. Raises ConfigError."""
+
+
+class Command(NamedTuple):
+    """One command of the command line."""
+
+    section: Section
+    """Its settings; its name is the command's, too."""
+    help: str
+    """One sentence, a blank line, and what else there is to say."""
+    example: str
+    run: Callable[[Manner, Read], int]
+    """Returns the exit status."""
+
+
+def add_command(application: typer.Typer, command: Command, sections: list[Section]) -> None:
+    """Make a command of the command line; `sections` are all that a file may hold."""
+    section = command.section
+
+    def carry_out(**given: Any) -> int:
+        manner = Manner(json=given["json"], verbosity=given["verbosity"])
+        flags = section.parse(given)
+        config: Path | None = given["config"]
+
+        def read() -> tuple[Any, ...]:
+            values = read_file(config, sections) if config is not None else {}
+            return section.build(values.get(section.name, {}), flags)
+
+        with tell_story(manner):
+            return command.run(manner, read)
+
+    parameters = [*parameters_of(section), *common_parameters()]
+    carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # for Typer
+    carry_out.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    application.command(section.name, help=command.help, epilog=f"Example: {command.example}")(carry_out)
+
+
+def parameters_of(section: Section) -> list[inspect.Parameter]:
+    """The settings of a section as the parameters that Typer reads."""
+    return [_parameter(setting) for setting in section.settings().values()]
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    panel = setting.title or None
+    kind: Any = list[str] | None if setting.repeatable else str | None
+    if setting.metadata.get("argument"):
+        argument = typer.Argument(
+            metavar=setting.metavar, help=_help(setting), show_default=False, rich_help_panel=panel
+        )
+        return _keyword(setting.name, kind, argument, None)
+    names = [setting.flag]
+    metavar: str | None = setting.metavar
+    if setting.switch:
+        kind, metavar = bool | None, None
+        names = [f"{setting.flag}/--no-{setting.flag[2:]}" if setting.default else setting.flag]
+    if "short" in setting.metadata:
+        names.append(setting.metadata["short"])
+    option = typer.Option(
+        *names, metavar=metavar, help=_help(setting), show_default=False, rich_help_panel=panel
+    )
+    return _keyword(setting.name, kind, option, None)
+
+
+def _help(setting: Setting) -> str:
+    text = setting.help.replace("`", "")
+    return f"{text} (default {setting.default_text})" if setting.default_text else text
+
+
+def common_parameters() -> list[inspect.Parameter]:
+    """What every command has."""
+    option = typer.Option
+    config = option("--config", metavar="FILE", help="Read settings from a TOML file; flags override it.")
+    as_json = option("--json", help="Print one JSON document for machines.")
+    verbose = option(
+        "--verbose", "-v", count=True, show_default=False, help="Tell the story; -vv tells more of it."
+    )
+    debug = option("--debug", help="Show the traceback of an error.")
+    return [
+        _keyword("config", Path | None, config, None),
+        _keyword("json", bool, as_json, False),
+        _keyword("verbosity", int, verbose, 0),
+        _keyword("debug", bool, debug, False),
+    ]
+
+
+def _keyword(name: str, kind: Any, info: Any, default: Any) -> inspect.Parameter:
+    annotation = Annotated[kind, info]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

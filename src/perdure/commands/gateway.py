@@ -1,0 +1,60 @@
+"""`perdure gateway`: a reverse proxy in front of one or more origins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure.commands.command import Command, Read
+from perdure.commands.outcome import Manner
+from perdure.commands.serve import Listening, run_server
+from perdure.config import Part, Section
+from perdure.intermediary.settings import GATEWAY
+
+if TYPE_CHECKING:
+    from perdure.intermediary.gateway import Gateway
+    from perdure.wire.bind import BoundSocket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions(Listening):
+    """What `perdure gateway` has besides the settings of both sides."""
+
+    to: list[str] = field(default_factory=list, metadata={"metavar": "URL"})
+    """An origin to forward to. May be repeated: requests are spread over them."""
+
+    def __post_init__(self) -> None:
+        # Named, because `slots=True` makes another class, which `super()` does not know.
+        Listening.__post_init__(self)
+        if not self.to:
+            raise ValueError("to: the URL of an origin expected, got none")
+
+
+def run(manner: Manner, read: Read) -> int:
+    """Forward until SIGTERM or SIGINT, then drain."""
+    from perdure.intermediary.gateway import Gateway
+
+    def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Gateway:
+        options = parts[0]
+        return Gateway(
+            to=options.to,
+            bind=options.bind,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
+            sockets=sockets,
+            **GATEWAY.names(parts[1:]),
+        )
+
+    return run_server(manner, read, make, what=f"forwarding to {', '.join(read()[0].to)}")
+
+
+COMMAND: Final = Command(
+    Section("gateway", (Part(GatewayOptions), *GATEWAY.parts)),
+    help="Stand in front of origins: a reverse proxy whose connections persist on both sides.\n\nThe "
+    "settings toward origins begin with --origin. SIGTERM and SIGINT drain: closes are announced, exchanges under way "
+    "finish, and the exit status is 0. With workers, SIGHUP reads the configuration again and replaces them "
+    "one by one.",
+    example="perdure gateway --to http://127.0.0.1:9000 --to http://127.0.0.1:9001 --bind 127.0.0.1:8000",
+    run=run,
+)

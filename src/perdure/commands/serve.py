@@ -1,0 +1,188 @@
+"""`perdure serve`: an origin server for an ASGI application or a folder."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from perdure.commands.command import Command, Read
+from perdure.commands.outcome import CouldNot, Manner, print_json
+from perdure.config import ConfigError, Count, Part, Section
+from perdure.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from perdure.server.asgi import Application
+    from perdure.server.serve import ListeningServer
+    from perdure.wire.bind import BoundSocket
+
+logger = logging.getLogger("perdure.commands")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where and how a server of any kind listens."""
+
+    bind: list[str] = field(default_factory=lambda: ["127.0.0.1:8000"], metadata={"metavar": "ADDRESS"})
+    """HOST:PORT (port 0: any free one), :PORT (every address) or unix:PATH. May be repeated."""
+    workers: Count = 1
+    """Processes that share the addresses."""
+    tls_cert: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """PEM file of the certificate and its chain: speak TLS."""
+    tls_key: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """PEM file of the private key, where it is not in the certificate's."""
+
+    def __post_init__(self) -> None:
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ValueError("tls_key: its certificate expected in tls_cert, got none")
+        if not self.bind:
+            raise ValueError("bind: at least one address expected, got none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(Listening):
+    """What `perdure serve` has besides the settings of a server."""
+
+    target: str = field(default=".", metadata={"argument": True, "metavar": "TARGET"})
+    """An ASGI 3 application as package.module:name, or a folder."""
+
+
+def run(manner: Manner, read: Read) -> int:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    from perdure.server.serve import Server
+
+    def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Server:
+        options, settings = parts
+        return Server(
+            load_target(options.target),
+            options.bind,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
+            sockets=sockets,
+            **asdict(settings),
+        )
+
+    return run_server(manner, read, make, what=f"serving {read()[0].target}")
+
+
+def run_server(
+    manner: Manner,
+    read: Read,
+    make: Callable[[Sequence[BoundSocket] | None, tuple[Any, ...]], ListeningServer],
+    what: str,
+) -> int:
+    """Run a server of any kind until it is told to end; say where it listens, and what it did.
+
+    Args:
+        make: makes the server of one process of what `read` gives, the first part being a `Listening`.
+        what: what it does, for a person.
+
+    Returns:
+        The exit status.
+    """
+    from perdure.server import process
+
+    options = read()[0]
+    latest = keep_last(read)
+    made: list[ListeningServer] = []
+
+    def factory(sockets: Sequence[BoundSocket] | None) -> ListeningServer:
+        made.append(make(sockets, latest()))
+        return made[-1]
+
+    def announce(urls: list[str]) -> None:
+        if manner.json:
+            print_json({"event": "listening", "urls": urls, "process": os.getpid()})
+            return
+        print(f"{what} at {', '.join(urls)}", flush=True)
+
+    try:
+        status = process.run(factory, announce, binds=options.bind, workers=options.workers)
+    except ValueError as error:  # an address that is none
+        raise CouldNot(str(error)) from error
+    if made:
+        tell_end(manner, made[-1])
+    return status
+
+
+def keep_last(read: Callable[[], T]) -> Callable[[], T]:
+    """Read anew each time; a file that has become faulty meanwhile is reported and changes nothing."""
+    last = read()
+
+    def latest() -> T:
+        nonlocal last
+        try:
+            last = read()
+        except ConfigError as error:
+            logger.error("%s; the settings stay as they were", error)
+        return last
+
+    return latest
+
+
+def tell_end(manner: Manner, server: ListeningServer) -> None:
+    """Say what a server did: to a machine, or with -v to a person."""
+    registry = server.registry
+    if manner.json:
+        closes = {reason.word: count for reason, count in registry.closes.most_common()}
+        totals = {"connections": registry.opened, "requests": registry.requests, "closes": closes}
+        print_json({"event": "ended", **totals})
+        return
+    logger.info("%d connections, %d requests", registry.opened, registry.requests)
+    for reason, count in registry.closes.most_common():
+        logger.info("%7d %-16s %s", count, reason.word, reason)
+
+
+def load_target(target: str) -> Application:
+    """Find the application that a target names.
+
+    Raises:
+        CouldNot: no such module, or no such application in it.
+        NotAFolder: it names a folder that is none.
+    """
+    from perdure.server.files import folder_application
+
+    module_name, colon, path = target.partition(":")
+    if not colon or os.path.isdir(target):
+        return folder_application(target)
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    application = _attribute(_module(module_name, target), path, target)
+    if not callable(application):
+        kind = type(application).__name__
+        raise CouldNot(f"{target}: an ASGI application expected, got an object of type {kind}")
+    return application  # type: ignore[no-any-return]  # what it takes shows when it is called
+
+
+def _module(name: str, target: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise CouldNot(f"{target}: no module named {error.name} (looked in {os.getcwd()} too)") from error
+        raise CouldNot(f"{target}: importing it failed: {error}") from error
+    except Exception as error:
+        raise CouldNot(f"{target}: importing it failed: {type(error).__name__}: {error}") from error
+
+
+def _attribute(found: object, path: str, target: str) -> object:
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise CouldNot(f"{target}: {name or 'a name'} expected in it, found none of that name")
+        found = getattr(found, name)
+    return found
+
+
+COMMAND: Final = Command(
+    Section("serve", (Part(ServeOptions), Part(ServerSettings, title="Settings toward clients"))),
+    help="Serve an ASGI application or a folder.\n\nSIGTERM and SIGINT drain: closes are announced, "
+    "exchanges under way finish, and the exit status is 0. A second one stops at once. With workers, SIGHUP reads the "
+    "configuration again and replaces them one by one.",
+    example="perdure serve package.module:application --bind 127.0.0.1:8000 --idle-timeout 30",
+    run=run,
+)
