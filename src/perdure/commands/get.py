@@ -256,10 +256,10 @@ def ask_in_pipelines(options: GetOptions, settings: ClientSettings, tell: Tell) 
 
     numbers = itertools.count(1)
     totals = Totals()
+    plans = [plan_of(url, options, settings) for url in options.url]
     began = now()
-    for index, url in enumerate(options.url):
-        mine = range(index + 1, options.total + 1, len(options.url))
-        plan = plan_of(url, options, settings)
+    for index, plan in enumerate(plans):
+        mine = range(index + 1, options.total + 1, len(plans))
         ask_one_in_pipelines(plan, mine, options.connections, tell, totals, numbers)
     totals.seconds = now() - began
     return totals

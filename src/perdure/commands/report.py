@@ -95,7 +95,7 @@ class Totals:
         )
         if self.answered > self.good:
             first += f", {self.answered - self.good} with status 400 or above"
-        connections = f"{self.opened} connections opened, {self.reused} requests on one used before"
+        connections = f"{self.opened} connections opened, {self.reused} reuses"
         return [first, connections, *close_lines(self.closes)]
 
     def document(self) -> dict[str, Any]:

@@ -181,8 +181,8 @@ def _attribute(found: object, path: str, target: str) -> object:
 COMMAND: Final = Command(
     Section("serve", (Part(ServeOptions), Part(ServerSettings, title="Settings toward clients"))),
     help="Serve an ASGI application or a folder.\n\nSIGTERM and SIGINT drain: closes are announced, "
-    "exchanges under way finish, and the exit status is 0. A second one stops at once. With workers, SIGHUP reads the "
-    "configuration again and replaces them one by one.",
+    "exchanges under way finish, and the exit status is 0. A second one stops at once. With workers, SIGHUP "
+    "reads the configuration again and replaces them one by one.",
     example="perdure serve package.module:application --bind 127.0.0.1:8000 --idle-timeout 30",
     run=run,
 )
