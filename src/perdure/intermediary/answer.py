@@ -1,0 +1,250 @@
+"""The half of an exchange that brings the origin's response back to the client.
+
+A response that is complete when its head is read, the commonest case, is one write. A longer one
+is passed on as it comes. Where the client can only keep its connection if the response has a
+length (HTTP/1.0), and the origin gave none, a small response is gathered to give it one.
+
+RFC 9110 §15.2 (interim responses), §6.5.1 (trailers); RFC 9112 §6.2, §6.3, §8.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from perdure.core import (
+    HTTP_11,
+    Case,
+    Data,
+    EndOfMessage,
+    Event,
+    FieldLine,
+    FramingKind,
+    Interim,
+    LocalViolation,
+    Reason,
+    RemoteViolation,
+    Request,
+    Response,
+    State,
+    decide,
+)
+from perdure.core.framing import framed_by_length
+from perdure.core.keepalive import NO_HINTS, parse
+from perdure.intermediary.content import Gathering
+from perdure.intermediary.failures import row_of
+from perdure.intermediary.forwarding import forward_interim, forward_trailers
+from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.outbound import OriginWire
+from perdure.intermediary.shared import Shared
+
+if TYPE_CHECKING:
+    from perdure.intermediary.inbound import GatewayConnection
+
+logger = logging.getLogger("perdure.gateway")
+
+
+class Answer:
+    """See the module.
+
+    Attributes:
+        origin: who is asked.
+        wire: the connection to it, while there is one.
+        answered: an octet of the response has arrived.
+        response: its head, as received.
+        begun: its head has gone to the client.
+        over: nothing more comes of this exchange.
+    """
+
+    __slots__ = (
+        "_gathering",
+        "_inbound",
+        "_request",
+        "_shared",
+        "answered",
+        "begun",
+        "origin",
+        "over",
+        "response",
+        "wire",
+    )
+
+    def __init__(
+        self, inbound: GatewayConnection, shared: Shared, origin: OriginServer, request: Request
+    ) -> None:
+        self._inbound = inbound
+        self._shared = shared
+        self._request = request
+        self._gathering: Gathering | None = None
+        self.wire: OriginWire | None = None
+        self.answered = False
+        self.response: Response | None = None
+        self.begun = False
+        self.over = False
+        self.origin = origin
+        origin.outstanding += 1
+
+    def origin_failed(self, reason: Reason, details: str = "") -> None:
+        """What came cannot be forwarded."""
+        raise NotImplementedError
+
+    def client_full(self) -> None:
+        """The client takes no more for now."""
+        wire = self.wire
+        if wire is not None:
+            wire.pause_reading()
+            wire.deadline = math.inf  # it is not the origin that is slow
+
+    def client_drained(self) -> None:
+        """The client takes more."""
+        wire = self.wire
+        if wire is not None:
+            wire.deadline = wire.now() + wire.read_timeout
+            wire.resume_reading()
+
+    def bring_back(self, events: list[Event]) -> None:
+        """Pass on what the origin sent."""
+        head = events[0]
+        try:
+            if type(head) is Response:
+                if head.end:
+                    self._whole(head, b"")
+                    return
+                if len(events) == 2 and type(rest := events[1]) is Data and rest.end:
+                    self._whole(head, rest.octets)
+                    return
+            for event in events:
+                self._pass_on(event)
+                if self.over or self.wire is None:
+                    return
+        except (RemoteViolation, LocalViolation) as violation:
+            # LocalViolation: a hook made something of it that cannot be sent.
+            if not self.over:
+                self.origin_failed(violation.reason, str(violation))
+
+    def _pass_on(self, event: Event) -> None:
+        if isinstance(event, Data):
+            if event.octets:
+                self._content(event.octets)
+            if event.end:
+                self._end(())
+        elif isinstance(event, EndOfMessage):
+            self._end(event.trailers)
+        elif isinstance(event, Interim):
+            self._inbound.send_interim(forward_interim(event))
+        elif isinstance(event, Response):
+            if event.end:
+                self._whole(event, b"")
+            else:
+                self._begin(event)
+
+    def _forward(self, response: Response) -> Response:
+        """Note the response; make what the client gets of it. Raises RemoteViolation."""
+        self.response = response
+        self.origin.old = response.version < HTTP_11
+        wire = self.wire
+        assert wire is not None
+        return wire.forward(response)
+
+    def _whole(self, response: Response, content: bytes) -> None:
+        forwarded = self._forward(response)
+        self._respond(self._finish(), forwarded, content)
+
+    def _respond(self, inbound: GatewayConnection, forwarded: Response, content: bytes) -> None:
+        try:
+            inbound.respond(forwarded, content)
+        except LocalViolation as violation:  # such as a malformed length in the response to a HEAD
+            logger.warning("%s: %s", self.origin, violation)
+            inbound.refuse_with(row_of(Reason.FAULTY_FRAMING))
+
+    def _begin(self, response: Response) -> None:
+        forwarded = self._forward(response)
+        if response.framing.kind is not FramingKind.LENGTH and self._client_needs_length(forwarded):
+            self._gathering = Gathering(forwarded)
+        else:
+            self._inbound.begin_response(forwarded)
+            self.begun = True
+
+    def _client_needs_length(self, forwarded: Response) -> bool:
+        """Whether only a length lets the client's connection persist: HTTP/1.0 with keep-alive."""
+        request = self._request
+        if request.version >= HTTP_11:
+            return False
+        inbound = self._inbound.protocol
+        honoured = self._shared.registry.terms.http_10_honoured
+        case = Case(
+            request.facts,
+            forwarded.facts,
+            inbound.role,
+            framed_by_length(1),
+            limit=inbound.limit,
+            http_10_honoured=honoured,
+        )
+        return decide(case).persists
+
+    def _content(self, octets: bytes) -> None:
+        gathering = self._gathering
+        if gathering is None:
+            self._inbound.send_content(octets)
+            return
+        gathering.take(octets)
+        if gathering.too_much:
+            self._gathering = None
+            self.begun = True
+            self._inbound.begin_response(gathering.head)
+            self._inbound.send_content(gathering.content())
+
+    def _end(self, trailers: Sequence[FieldLine]) -> None:
+        response = self.response
+        assert response is not None
+        gathering = self._gathering
+        inbound = self._finish()
+        if gathering is not None:
+            self._respond(inbound, gathering.head, gathering.content())
+            return
+        wanted = self._request.facts.trailers_accepted
+        inbound.end_response(forward_trailers(trailers, response.facts, wanted))
+
+    def _finish(self) -> GatewayConnection:
+        """The response is complete: give the connection back before the client hears of it.
+
+        A pipelined request of the same client may begin at once, and shall find it idle.
+        """
+        wire, response = self._detach(), self.response
+        assert response is not None
+        inbound = self._over()
+        protocol = wire.protocol
+        if protocol.own_state is not State.DONE:
+            self._shared.pool.discard(wire.entry, Reason.EARLY_RESPONSE)
+            return inbound
+        protocol.next_cycle()
+        if wire.reading_paused:
+            wire.resume_reading()
+        values = response.facts.keep_alive
+        hints = parse(values) if values else NO_HINTS
+        reason = protocol.reason or Reason.PEER_CLOSED
+        self._shared.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
+        return inbound
+
+    def _detach(self) -> OriginWire:
+        """Part from the connection to the origin."""
+        wire = self.wire
+        assert wire is not None
+        self.wire = wire.exchange = None
+        wire.deadline = math.inf
+        return wire
+
+    def _over(self) -> GatewayConnection:
+        """Part from the client's connection, which may begin another exchange."""
+        self.over = True
+        self.origin.outstanding -= 1
+        self._inbound.exchange = None
+        return self._inbound
+
+    def _move_to(self, origin: OriginServer) -> None:
+        """Ask another origin instead."""
+        self.origin.outstanding -= 1
+        self.origin = origin
+        origin.outstanding += 1

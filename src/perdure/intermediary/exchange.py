@@ -1,0 +1,274 @@
+"""One request of a client, joined with one connection to an origin.
+
+Callbacks only: where a connection lies idle, neither a task nor a future is made for a request.
+
+    inbound ──begin, content──▶ Exchange ──connected: head, content──▶ OriginWire
+       ▲                           │ ▲                                     │
+       └──respond, send_content────┘ └──origin_sent(events), origin_failed─┘
+
+Each side reads only while the other one takes: an exchange's memory is bounded by the buffers of
+its two transports and `HELD_OCTETS`. Each hop's persistence is its own affair: nothing here looks
+at it, so neither side's close ever ends the other (R124). What cannot be completed is answered
+with an error of our own as long as no head has gone out, and cut off visibly afterwards (R86).
+
+RFC 9110 §7.6, §10.1.1, §15.2; RFC 9112 §8, §9.3.1.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from perdure.client.errors import ExchangeError
+from perdure.client.loop_pool import Lease
+from perdure.core import (
+    Data,
+    EndOfMessage,
+    Event,
+    FieldLine,
+    FramingKind,
+    Interim,
+    LocalViolation,
+    Reason,
+    Request,
+    State,
+)
+from perdure.core.pool import Entry
+from perdure.core.retry import Failure, is_repeatable, may_retry
+from perdure.intermediary.answer import Answer
+from perdure.intermediary.content import Upload
+from perdure.intermediary.failures import LENGTH_REQUIRED, Row, row_of
+from perdure.intermediary.forwarding import forward_trailers, readdress
+from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.outbound import OriginWire
+from perdure.intermediary.shared import Shared
+
+if TYPE_CHECKING:
+    from perdure.intermediary.inbound import GatewayConnection
+
+logger = logging.getLogger("perdure.gateway")
+
+GONE: Final = frozenset([Reason.PEER_CLOSED, Reason.PEER_RESET, Reason.IDLE_408])
+"""What a connection that had gone stale looks like."""
+
+
+class Exchange(Answer):
+    """See the module; `Answer` is the half that brings the response back."""
+
+    __slots__ = ("_forwarded", "_lease", "_retried", "_tried", "_upload")
+
+    def __init__(
+        self,
+        inbound: GatewayConnection,
+        shared: Shared,
+        origin: OriginServer,
+        request: Request,
+        forwarded: Request,
+    ) -> None:
+        """Join them.
+
+        Args:
+            request: as received; `forwarded` is what goes to the origin.
+        """
+        super().__init__(inbound, shared, origin, request)
+        self._forwarded = forwarded
+        self._lease: Lease | None = None
+        self._retried = False
+        self._tried: list[OriginServer] | None = None
+        self._upload: Upload | None = None
+
+    # What the client's side calls.
+
+    def begin(self) -> None:
+        """Seek a connection; with content to come, only once this turn has brought what it brings."""
+        if self._request.end:
+            self._seek(False)
+            return
+        chunked = self._request.framing.kind is FramingKind.CHUNKED
+        upload = self._upload = Upload(chunked and self.origin.old)
+        inbound = self._inbound
+        if not upload.needs_length:
+            inbound.loop.call_soon(self._seek_at_last)
+        elif inbound.protocol.awaits_continue:
+            # 9110 §10.1.1: a proxy may say so itself where the next hop speaks HTTP/1.0.
+            inbound.send_interim(Interim(100))
+
+    def content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
+        """Take request content."""
+        upload = self._upload
+        if upload is None or self.over:
+            return
+        upload.take(octets, end)
+        if trailers:
+            upload.trailers = forward_trailers(trailers, self._request.facts, not self.origin.old)
+        if self.wire is not None:
+            self._send_content(self.wire, upload, octets)
+        elif upload.unsought and end:
+            upload.needs_length = False
+            self._seek_at_last()
+        elif upload.too_much:
+            if upload.needs_length:
+                self._refuse(LENGTH_REQUIRED)
+            else:
+                self._inbound.pause_reading()
+
+    def aborted(self) -> None:
+        """The client is gone: give up whatever is under way for it."""
+        if self.over:
+            return
+        self._over()
+        if self._lease is not None:
+            self._shared.pool.cancel(self._lease)
+            self._lease = None
+        if self.wire is not None:
+            self._shared.pool.discard(self._detach().entry, Reason.ABANDONED)
+
+    # The connection to the origin.
+
+    def _seek_at_last(self) -> None:
+        upload = self._upload
+        if upload is not None and upload.unsought and not self.over:
+            upload.unsought = False
+            self._seek(False)
+
+    def _seek(self, fresh: bool) -> None:
+        request, upload = self._request, self._upload
+        replayable = upload is None or upload.replayable(request)
+        repeatable = is_repeatable(request.method, request.facts.idempotency_key, replayable)
+        pool = self._shared.pool
+        lease = pool.lease(self.origin.key, repeatable, self._connected, self._refused, fresh)
+        if lease is not None:
+            self._lease = lease
+
+    def _connected(self, entry: Entry[OriginWire]) -> None:
+        """There is a connection: send the head, and what there is of the content."""
+        self._lease = None
+        wire = self.wire = entry.handle
+        wire.exchange = self
+        protocol = wire.protocol
+        upload = self._upload
+        try:
+            if upload is None:
+                octets = protocol.send_whole(self._forwarded)
+            else:
+                protocol.peer_speaks_11 = not self.origin.old
+                octets = upload.first_octets(protocol, self._forwarded)
+        except LocalViolation as violation:
+            self.origin_failed(Reason.LOCAL_FAULT, str(violation))
+            return
+        wire.write(octets)
+        wire.deadline = wire.now() + wire.read_timeout
+        inbound = self._inbound
+        if inbound.writing_paused:
+            wire.pause_reading()
+        if upload is not None:
+            self._keep_or_let_go(upload)
+            if inbound.reading_paused and not upload.complete and not wire.writing_paused:
+                inbound.resume_reading()
+
+    def _keep_or_let_go(self, upload: Upload) -> None:
+        """Keep content only as long as it may have to be sent again."""
+        request = self._request
+        if not is_repeatable(request.method, request.facts.idempotency_key, not upload.too_much):
+            upload.let_go()
+
+    def _send_content(self, wire: OriginWire, upload: Upload, octets: bytes) -> None:
+        protocol = wire.protocol
+        if protocol.own_state is not State.SENDING or not protocol.persists:
+            return  # 9112 §9.5: the origin closes, having answered early; more would be in vain (R113)
+        self._keep_or_let_go(upload)
+        end = upload.complete and not upload.trailers
+        written = protocol.send(Data(octets, end))
+        if upload.trailers:
+            written += protocol.send(EndOfMessage(upload.trailers))
+        wire.write(written)
+        if not wire.reading_paused:
+            wire.deadline = wire.now() + wire.read_timeout
+
+    def _refused(self, error: ExchangeError) -> None:
+        """There is no connection. Nothing was sent, so another origin may be asked."""
+        self._lease = None
+        logger.warning("%s: %s", self.origin, error)
+        if error.reason is Reason.CONNECT_FAILED and not self._retried:
+            tried = self._tried = [*(self._tried or ()), self.origin]
+            other = self._shared.balance.another(tried)
+            if other is not None:
+                self._move_to(other)
+                readdress(self._forwarded, self._shared.rules, other.authority)
+                self._seek(False)
+                return
+        self._refuse(row_of(error.reason))
+
+    # What the origin's side calls.
+
+    def awaits_origin(self) -> bool:
+        """Whether the origin has to do something before more of the request comes."""
+        wire = self.wire
+        return self._inbound.protocol.awaits_continue or (wire is not None and wire.writing_paused)
+
+    def origin_full(self) -> None:
+        """The origin takes no more for now."""
+        self._inbound.pause_reading()
+
+    def origin_drained(self) -> None:
+        """The origin takes more."""
+        if self._upload is not None and not self._upload.complete:
+            self._inbound.resume_reading()
+
+    def origin_sent(self, events: list[Event]) -> None:
+        """Take what the origin sent."""
+        if self._is_idle_close(events):
+            self.origin_failed(Reason.IDLE_408, "408 (Request Timeout) on a reused connection")
+        else:
+            self.bring_back(events)
+
+    def _is_idle_close(self, events: list[Event]) -> bool:
+        """Whether a 408 says that the connection was closed for being idle; then ask again.
+
+        The request that may not be repeated gets the 408. RFC 9110 §15.5.9.
+        """
+        if getattr(events[0], "status", 0) != 408 or self.response is not None:
+            return False
+        return self._may_retry(Reason.IDLE_408, False)
+
+    def _may_retry(self, reason: Reason, answered: bool) -> bool:
+        if reason not in GONE or self.wire is None or not self._shared.settings.retry:
+            return False
+        request, upload = self._request, self._upload
+        failure = Failure(
+            request.method,
+            self.wire.entry.reused,
+            1,  # a pooled connection is looked at before it is used, so something was written
+            answered,
+            upload is None or upload.pieces is not None,
+            request.facts.idempotency_key,
+            self._retried,
+        )
+        return may_retry(failure).allowed
+
+    def origin_failed(self, reason: Reason, details: str = "") -> None:
+        """The connection to the origin broke, or what came over it cannot be forwarded."""
+        answered = self.answered and reason is not Reason.IDLE_408
+        retry = self._may_retry(reason, answered)
+        entry = self._detach().entry
+        pool = self._shared.pool
+        logger.warning("%s, connection %d: %s %s", self.origin, entry.number, reason, details)
+        if reason in GONE and not answered and entry.reused:
+            pool.discard_stale(entry, reason)
+        else:
+            pool.discard(entry, reason)
+        if retry:
+            self._shared.retried += 1
+            self._retried = True
+            self.answered = False
+            self._seek(True)
+        elif self.begun:
+            inbound = self._over()
+            inbound.abandon_response(Reason.INCOMPLETE if reason in GONE else reason)
+        else:
+            self._refuse(row_of(Reason.INCOMPLETE if answered and reason in GONE else reason))
+
+    def _refuse(self, row: Row) -> None:
+        """Answer in the origin's place."""
+        self._over().refuse_with(row)

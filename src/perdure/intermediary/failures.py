@@ -1,0 +1,81 @@
+"""What a client is told when the origin cannot be asked, or answers rubbish.
+
+Each Reason with which an exchange toward the origin can fail has one row: the status, the error
+type of Proxy-Status, and a sentence. The answer names who failed, so that a 502 of ours is never
+mistaken for one of the origin's.
+
+RFC 9110 §15.6.3 to §15.6.5 (502, 503, 504), RFC 9209 §2.3 (error types).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from perdure.core import FieldLine, Reason, RemoteViolation, make_line
+from perdure.core.writer import PHRASES
+
+
+class Row(NamedTuple):
+    """How one failure is answered."""
+
+    status: int
+    error: str
+    """The error type of RFC 9209 §2.3."""
+    sentence: str
+
+
+_INCOMPLETE = Row(502, "http_response_incomplete", "the origin's response ended before it was complete")
+_PROTOCOL = Row(502, "http_protocol_error", "the origin's response is not valid HTTP")
+_TERMINATED = Row(502, "connection_terminated", "the origin closed the connection before it answered")
+
+ROWS: Final[dict[Reason, Row]] = {
+    Reason.CONNECT_FAILED: Row(502, "connection_refused", "connecting to the origin failed"),
+    Reason.CONNECT_TIMEOUT: Row(504, "connection_timeout", "connecting to the origin took too long"),
+    Reason.PRESSURE: Row(
+        503, "connection_limit_reached", "all connections to the origin stayed busy for too long"
+    ),
+    Reason.POOL_CLOSED: Row(503, "connection_limit_reached", "the gateway is shutting down"),
+    Reason.READ_TIMEOUT: Row(504, "http_response_timeout", "the origin did not answer in time"),
+    Reason.WRITE_TIMEOUT: Row(504, "connection_write_timeout", "the origin did not take the request in time"),
+    Reason.PEER_RESET: _TERMINATED,
+    Reason.PEER_CLOSED: _TERMINATED,
+    Reason.IDLE_408: _TERMINATED,
+    Reason.INCOMPLETE: _INCOMPLETE,
+    Reason.FAULTY_FRAMING: _PROTOCOL,
+    Reason.BAD_SYNTAX: _PROTOCOL,
+    Reason.BAD_VERSION: _PROTOCOL,
+    Reason.SURPLUS_OCTETS: _PROTOCOL,
+    Reason.TOO_LARGE: Row(
+        502, "http_response_header_section_size", "a part of the origin's response is too large"
+    ),
+    Reason.LOCAL_FAULT: Row(500, "proxy_internal_error", "the gateway failed"),
+}
+OTHER: Final = Row(502, "connection_terminated", "the exchange with the origin was cut short")
+
+LOOP: Final = Row(508, "proxy_loop_detected", "this request has passed through this gateway before")
+NO_TUNNEL: Final = Row(501, "http_request_denied", "this gateway opens no tunnels")
+TRACE_WITH_CONTENT: Final = Row(400, "http_request_error", "a TRACE request has no content (9110 §9.3.8)")
+HOOK_FAILED: Final = Row(500, "proxy_internal_error", "a hook of this gateway failed")
+LENGTH_REQUIRED: Final = Row(
+    411, "http_request_error", "the origin speaks HTTP/1.0 and needs a Content-Length for this content"
+)
+
+
+def row_of(reason: Reason) -> Row:
+    """The row of a Reason with which the origin's side of an exchange failed."""
+    return ROWS.get(reason, OTHER)
+
+
+def refusal(violation: RemoteViolation) -> Row:
+    """The row of a request that is refused because it is wrong."""
+    return Row(violation.status, "http_request_error", str(violation))
+
+
+def proxy_status(row: Row, pseudonym: bytes) -> FieldLine:
+    """The Proxy-Status field of an answer, such as `perdure; error=connection_refused`. RFC 9209 §2."""
+    return make_line(b"Proxy-Status", b"%b; error=%b" % (pseudonym, row.error.encode()))
+
+
+def text_of(row: Row) -> str:
+    """The content of an answer: status, phrase, what failed. Addresses of origins are not told."""
+    return f"{row.status} {PHRASES.get(row.status, b'').decode()}: {row.sentence}"

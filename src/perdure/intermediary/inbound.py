@@ -1,0 +1,152 @@
+"""One client's connection to a gateway.
+
+It answers in the origin's place only what it must: a request that is not to be forwarded at all.
+
+RFC 9110 §7.6.2 (Max-Forwards), §9.3.6 (CONNECT), §9.3.8 (TRACE).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from perdure.core import FieldLine, Reason, RemoteViolation, Request, Response, make_line
+from perdure.intermediary.exchange import Exchange
+from perdure.intermediary.failures import (
+    HOOK_FAILED,
+    LOOP,
+    NO_TUNNEL,
+    TRACE_WITH_CONTENT,
+    Row,
+    proxy_status,
+    refusal,
+    text_of,
+)
+from perdure.intermediary.forwarding import (
+    ClientHop,
+    RequestHook,
+    add_to_request,
+    date_line,
+    max_forwards,
+    reflection,
+    seen_before,
+    strip_request,
+)
+from perdure.intermediary.shared import Shared
+from perdure.server.connection import InboundConnection
+
+logger = logging.getLogger("perdure.gateway")
+
+MESSAGE_HTTP: Final = make_line(b"Content-Type", b"message/http")
+NOT_PLAIN: Final = frozenset([b"CONNECT", b"OPTIONS", b"TRACE"])
+"""Methods that concern an intermediary itself."""
+
+
+class GatewayConnection(InboundConnection):
+    """A client's connection whose requests are forwarded.
+
+    Attributes:
+        exchange: what is under way; None between two exchanges.
+    """
+
+    __slots__ = ("_hop", "_shared", "exchange")
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared.registry)
+        self._shared = shared
+        self._hop: ClientHop
+        self.exchange: Exchange | None = None
+
+    def wire_opened(self) -> None:
+        """Prepare what all requests of this connection share."""
+        super().wire_opened()
+        address = self.peer_address
+        host = address[0] if isinstance(address, tuple) else ""
+        self._hop = ClientHop(host.encode(), b"https" if self.tls else b"http")
+
+    def exchange_begins(self, request: Request) -> None:
+        """Forward a request, unless it is to be answered here."""
+        try:
+            if request.method in NOT_PLAIN and self._answers_itself(request):
+                return
+            if seen_before(request.fields, self._shared.rules):
+                self.refuse_with(LOOP)
+                return
+            self._forward(request)
+        except RemoteViolation as violation:
+            # What nominates or says such things is not trusted with a next request.
+            self.protocol.limit = violation.reason
+            self.refuse(violation.status, str(violation), [self._proxy_status(refusal(violation))])
+
+    def _forward(self, request: Request) -> None:
+        shared = self._shared
+        rules = shared.rules
+        origin = shared.balance.next()
+        forwarded = strip_request(request, rules, origin.authority)
+        if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
+            return
+        forwarded = add_to_request(forwarded, request, rules, self._hop)
+        exchange = self.exchange = Exchange(self, shared, origin, request, forwarded)
+        exchange.begin()
+
+    def _hook_answers(self, hook: RequestHook, forwarded: Request) -> bool:
+        """Let the user's hook look at a request; whether that was the end of it."""
+        try:
+            answer = hook(forwarded)
+        except Exception:
+            logger.exception("on_request failed")
+            self.refuse_with(HOOK_FAILED)
+            return True
+        if answer is None:
+            return False
+        self.respond(answer)
+        return True
+
+    def _answers_itself(self, request: Request) -> bool:
+        """Whether the request ends here: a tunnel, or the last hop that Max-Forwards allows."""
+        method = request.method
+        if method == b"CONNECT":
+            self.refuse_with(NO_TUNNEL)
+            return True
+        if method == b"TRACE" and not request.end:
+            self.refuse_with(TRACE_WITH_CONTENT)
+            return True
+        if max_forwards(request) != 0:
+            return False
+        if method == b"TRACE":
+            self.respond(Response(200, [MESSAGE_HTTP, *self.own_fields()]), reflection(request))
+        else:
+            self.respond(Response(200, self.own_fields()))
+        return True
+
+    def content_arrived(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
+        """Hand request content to the exchange."""
+        if self.exchange is not None:
+            self.exchange.content(octets, end, trailers)
+
+    def exchange_aborted(self, reason: Reason) -> None:
+        """The client is gone."""
+        if self.exchange is not None:
+            self.exchange.aborted()
+
+    def write_side_full(self) -> None:
+        """The client is slower than the origin: let the origin wait."""
+        if self.exchange is not None:
+            self.exchange.client_full()
+
+    def write_side_drained(self) -> None:
+        """The client takes more."""
+        if self.exchange is not None:
+            self.exchange.client_drained()
+
+    def own_fields(self) -> Sequence[FieldLine]:
+        """Date; we are no origin server, so not Server."""
+        return (date_line(),)
+
+    def refuse_with(self, row: Row) -> None:
+        """Answer in the origin's place, saying who failed. RFC 9209 §2.3."""
+        self.refuse(row.status, text_of(row), [self._proxy_status(row)])
+
+    def _proxy_status(self, row: Row) -> FieldLine:
+        return proxy_status(row, self._shared.rules.pseudonym)

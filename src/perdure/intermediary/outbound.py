@@ -1,0 +1,146 @@
+"""One connection to an origin.
+
+It belongs to one exchange at a time, or to nobody while it lies idle in the pool. What happens to
+it is told to whoever has it; what arrives while nobody has it ends it, in silence.
+
+RFC 9112 §9.2 (unasked octets), §9.5 (who ends it), §5.2 (folded lines are refused here).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from perdure.client.loop_pool import LoopPool
+from perdure.client.pooled_wire import PooledWire
+from perdure.core import ClientConnection, Limits, Reason, RemoteViolation, Response, State, Terms
+from perdure.core.heads import was_folded
+from perdure.core.reader import Reader
+from perdure.intermediary.forwarding import Forwarding, date_line, forward_response
+from perdure.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from perdure.intermediary.exchange import Exchange
+
+
+class _StrictReader(Reader):
+    """Refuses what a user agent would repair: an intermediary must not pass a guess on."""
+
+    __slots__ = ()
+
+    def take_head(self, long_line_status: int) -> bytes | None:
+        """As a reader; a folded field line is a fault (R29)."""
+        head = super().take_head(long_line_status)
+        if head is not None and was_folded(head):
+            raise RemoteViolation("a folded field line in a response (9112 §5.2)", Reason.BAD_SYNTAX, 502)
+        return head
+
+
+class OriginConnection(ClientConnection):
+    """The protocol of a connection to an origin."""
+
+    __slots__ = ()
+
+    def __init__(self, limits: Limits, terms: Terms) -> None:
+        super().__init__(limits, terms)
+        self._reader = _StrictReader(limits)
+
+
+class OriginWire(PooledWire):
+    """A connection to an origin.
+
+    Attributes:
+        protocol: the sans-I/O connection.
+        exchange: what has it; None while it lies idle.
+        read_timeout: how long the origin may be silent, in seconds.
+    """
+
+    __slots__ = ("_pool", "_rules", "exchange", "protocol", "read_timeout")
+
+    def __init__(self, pool: LoopPool[OriginWire], rules: Forwarding, protocol: OriginConnection) -> None:
+        super().__init__(pool.settings.write_timeout)
+        self._pool = pool
+        self._rules = rules
+        self.protocol = protocol
+        self.exchange: Exchange | None = None
+        self.read_timeout = pool.settings.read_timeout
+
+    def forward(self, response: Response) -> Response:
+        """The response as it goes to the client. Raises RemoteViolation where it may not."""
+        return forward_response(response, self._rules, date_line)
+
+    def data_received(self, octets: bytes) -> None:
+        """Feed the protocol; hand what it makes of it to the exchange."""
+        exchange = self.exchange
+        try:
+            events = self.protocol.receive(octets)
+        except RemoteViolation as violation:
+            if exchange is not None:
+                exchange.origin_failed(violation.reason, str(violation))
+            else:
+                self._pool.discard(self.entry, violation.reason)
+            return
+        if exchange is None:
+            self._unasked()
+            return
+        self.deadline = self.now() + self.read_timeout
+        exchange.answered = True
+        if events:
+            exchange.origin_sent(events)
+
+    def _unasked(self) -> None:
+        """Octets came that nobody asked for: a few line ends, a 408, or an attack (R90)."""
+        if not self.protocol.persists:
+            self._pool.peer_closed(self.entry, self.protocol.reason or Reason.SURPLUS_OCTETS)
+
+    def end_received(self) -> None:
+        """The origin sends nothing more."""
+        exchange = self.exchange
+        if exchange is None:
+            self.protocol.end(Reason.PEER_CLOSED)
+            self._pool.peer_closed(self.entry, Reason.PEER_CLOSED)
+            return
+        try:
+            events = self.protocol.receive_eof()
+        except RemoteViolation:
+            exchange.origin_failed(Reason.PEER_CLOSED)
+            return
+        exchange.origin_sent(events)
+
+    def wire_lost(self, error: WireError | None) -> None:
+        """The connection is gone, whoever ended it."""
+        reason = Reason.PEER_CLOSED if error is None else error.reason
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.origin_failed(reason)
+        else:
+            self.protocol.end(reason)
+            self._pool.peer_closed(self.entry, reason)
+        self._pool.wire_gone(self)
+
+    def write_side_full(self) -> None:
+        """The origin is slower than the client: let the client wait."""
+        if self.exchange is not None:
+            self.exchange.origin_full()
+
+    def write_side_drained(self) -> None:
+        """The origin takes more."""
+        if self.exchange is not None:
+            self.exchange.origin_drained()
+
+    def deadline_reached(self, now: float) -> None:
+        """The origin was silent for too long; unless it is the client that we all wait for."""
+        exchange = self.exchange
+        if exchange is None:
+            self.deadline = math.inf
+        elif self.protocol.own_state is State.SENDING and not exchange.awaits_origin():
+            self.deadline = now + self.read_timeout
+        else:
+            exchange.origin_failed(Reason.READ_TIMEOUT)
+
+    def write_stalled(self, now: float) -> None:
+        """The origin took none of the request for too long."""
+        if self.exchange is not None:
+            self.exchange.origin_failed(Reason.WRITE_TIMEOUT)
+        else:
+            self.abort()

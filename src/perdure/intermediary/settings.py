@@ -1,0 +1,81 @@
+"""What an operator may set of a gateway: both of its sides, and what it does to messages.
+
+Toward clients the names are those of `ServerSettings`; toward origins those of `ClientSettings`
+with `origin_` in front; the rest is here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from perdure.client.settings import ClientSettings
+from perdure.config import Part, Section
+from perdure.server.settings import ServerSettings
+
+ORIGIN_PREFIX: Final = "origin_"
+ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
+    "max_per_origin": 64,
+    "max_total": 1000,
+    "unlearned_idle_timeout": 15.0,  # below every common server that says nothing (ALB 60, nginx 60, Go 90)
+    "max_age": 3600.0,
+    "max_requests": 1000,
+}
+"""Where a gateway differs from a client: many users share its connections (nginx)."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GatewaySettings:
+    """What a gateway does to the messages that cross it."""
+
+    pseudonym: str = "perdure"
+    """Our name in Via and Proxy-Status."""
+    host: Literal["keep", "origin"] = "keep"
+    """Whether the origin sees the client's Host, or its own name."""
+    forwarded: Literal["replace", "append", "leave"] = "replace"
+    """X-Forwarded-For, -Proto, -Host: believe nobody, add to what came, or say nothing."""
+    origin_ca_file: str | None = None
+    """PEM file of the authorities that https origins are verified with; none: the system's."""
+    origin_verify: bool = True
+    """Whether the certificates of https origins are verified."""
+
+
+GATEWAY: Final = Section(
+    "gateway",
+    (
+        Part(GatewaySettings, title="Forwarding"),
+        Part(ServerSettings, title="Toward clients"),
+        Part(ClientSettings, ORIGIN_PREFIX, title="Toward origins", defaults=ORIGIN_DEFAULTS),
+    ),
+)
+
+
+class BothSides(NamedTuple):
+    """The settings of one gateway."""
+
+    gateway: GatewaySettings
+    server: ServerSettings
+    client: ClientSettings
+
+
+def split_settings(given: Mapping[str, Any]) -> BothSides:
+    """Sort keyword arguments into the three parts.
+
+    Raises:
+        TypeError: for a name that no part knows.
+        ValueError: for values that contradict each other.
+    """
+    own_names = {field.name for field in dataclasses.fields(GatewaySettings)}
+    own: dict[str, Any] = {}
+    server: dict[str, Any] = {}
+    client: dict[str, Any] = dict(ORIGIN_DEFAULTS)
+    for name, value in given.items():
+        if name in own_names:
+            own[name] = value
+        elif name.startswith(ORIGIN_PREFIX):
+            client[name.removeprefix(ORIGIN_PREFIX)] = value
+        else:
+            server[name] = value
+    return BothSides(GatewaySettings(**own), ServerSettings(**server), ClientSettings(**client))

@@ -1,0 +1,42 @@
+"""What all connections of one gateway share."""
+
+from __future__ import annotations
+
+from perdure.client.loop_pool import LoopPool
+from perdure.client.settings import ClientSettings
+from perdure.core import Limits, Terms
+from perdure.intermediary.forwarding import Forwarding
+from perdure.intermediary.origins import Balance
+from perdure.intermediary.outbound import OriginWire
+from perdure.server.registry import Registry
+
+
+class Shared:
+    """The parts of a gateway that its connections use.
+
+    Attributes:
+        registry: the clients' connections.
+        rules: what happens to messages.
+        balance: the origins.
+        pool: the connections to them.
+        settings, limits, terms: toward origins.
+        retried: requests that were sent again after a stale reuse.
+    """
+
+    __slots__ = ("balance", "limits", "pool", "registry", "retried", "rules", "settings", "terms")
+
+    def __init__(
+        self,
+        registry: Registry,
+        rules: Forwarding,
+        balance: Balance,
+        settings: ClientSettings,
+    ) -> None:
+        self.registry = registry
+        self.rules = rules
+        self.balance = balance
+        self.settings = settings
+        self.limits: Limits = settings.limits()
+        self.terms: Terms = settings.terms()
+        self.retried = 0
+        self.pool: LoopPool[OriginWire]
