@@ -10,12 +10,13 @@ RFC 9112 §4 (responses), §9.2 (association), §9.3 (persistence), §9.3.2 (pip
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from perdure.core import writer
 from perdure.core.connection import Connection
 from perdure.core.errors import RemoteViolation
 from perdure.core.events import NO_LINES, Event, Interim, Request, Response
-from perdure.core.fields import HTTP_11, Facts
+from perdure.core.fields import HTTP_11, UPGRADE, Facts, FieldLine
 from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
@@ -38,7 +39,7 @@ class ClientConnection(Connection):
     def __init__(self, limits: Limits = CLIENT_LIMITS, terms: Terms = DEFAULT_TERMS) -> None:
         super().__init__(Role.CLIENT, limits, terms)
         self.peer_speaks_11 = False
-        self._outstanding: deque[tuple[bytes, Facts]] = deque()
+        self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
         self._close_sent = False
         self._interims = 0
         self._stray = 0
@@ -65,7 +66,10 @@ class ClientConnection(Connection):
                 self._count_interim()
                 events.append(Interim(status, fields, phrase))
                 continue
-            method, sent = self._outstanding[0]
+            method, sent, offered = self._outstanding[0]
+            if status == 101 and not any(line.kind == UPGRADE for line in offered):
+                message = "a 101 that was not asked for (9110 §7.8)"  # R144
+                raise RemoteViolation(message, Reason.BAD_SYNTAX, 502)
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
             self._reader.begin(framing)
@@ -151,9 +155,8 @@ class ClientConnection(Connection):
             self.reason = None
             self._interims = self._stray = 0
         self._close_sent = announcement.options == (b"close",)
-        self._outstanding.append(
-            (head.method, _as_sent(facts, announce_request(head.version, persist).options))
-        )
+        sent = _as_sent(facts, announce_request(head.version, persist).options)
+        self._outstanding.append((head.method, sent, head.fields))
         self._begin_sending(outgoing, length is not None)
         return octets
 
