@@ -54,6 +54,7 @@ from perdure.core.pool_entries import (
     Use,
     Wait,
 )
+from perdure.core.pool_origin import age_deadline
 from perdure.core.reason import Reason
 
 __all__ = [
@@ -113,7 +114,7 @@ class Ledger(Assignment[Handle]):
 
         Returns:
             The entry, leased; None while there is none (it was closed or grew too old between
-            the grant and now, and the ticket is first in line again): wait for the next Grant.
+            the grant and now, and the ticket waits again at its old place): wait for the next Grant.
 
         Raises:
             LocalViolation: the ticket was taken, refused or cancelled before.
@@ -125,7 +126,7 @@ class Ledger(Assignment[Handle]):
             raise misuse(f"{ticket!r} holds no grant")
         home = self._origins[entry.origin]
         if entry.reused and not home.still_suits(entry, ticket.need, now):
-            self._put_first(home, ticket)
+            self._put_back(home, ticket)
             self._lay_back(home, entry, now)
             self._settle(home, now)
             return None
@@ -166,7 +167,7 @@ class Ledger(Assignment[Handle]):
         entry = Entry(self._dialled, home.key, handle, now)
         entry.address = address
         entry.rtt = rtt or 0.0
-        entry.age_deadline = self._age_deadline(entry.number, now)
+        entry.age_deadline = age_deadline(self.settings, entry.number, now)
         home.entries.add(entry)
         seeker = next(iter(home.seekers), None)
         if self._closed:
@@ -190,9 +191,7 @@ class Ledger(Assignment[Handle]):
         home = self._end_dial(ticket)
         if ticket.state is TicketState.WAITING:
             self._refuse(home, ticket, reason)
-        if len(home.seekers) > home.dials:
-            last, _ = home.seekers.popitem()
-            self._put_first(home, last)
+        self._part_seekers(home)
         self._settle(home, now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
@@ -265,7 +264,7 @@ class Ledger(Assignment[Handle]):
         """Close a connection in any state and learn nothing from it.
 
         For an exchange that failed or was abandoned, octets on an idle connection, and the like.
-        The ticket of a granted one is first in line again.
+        The ticket of a granted one waits again at its old place.
         """
         if entry.state is not CLOSED:
             home = self._origins[entry.origin]
@@ -302,8 +301,9 @@ class Ledger(Assignment[Handle]):
         """Close an idle connection that the peer closed, and learn its idle time.
 
         Tell it promptly: an idle connection is counted as proof of its age while it lives. A
-        driver that cannot watch its idle connections looks at all `idle_entries` before every
-        lease that is not repeatable. A leased entry is left to its exchange.
+        driver that does not watch them all the time, or whose event loop was held up, looks at
+        the origin's `idle_entries` before a lease that is not repeatable. A leased entry is left
+        to its exchange.
 
         Args:
             reason: PEER_CLOSED, PEER_RESET, or IDLE_408 for an unasked 408 response.

@@ -22,6 +22,7 @@ import heapq
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Final, Generic
 
@@ -109,7 +110,7 @@ class Assignment(Generic[Handle]):
         self._close(home, entry, entry.deadline_reason)
 
     def _close(self, home: Origin[Handle], entry: Entry[Handle], reason: Reason) -> None:
-        """Take a connection out of the ledger. A ticket it was granted to is first in line again."""
+        """Take a connection out of the ledger. A ticket it was granted to waits again."""
         if entry.state is IDLE:
             del home.idle[entry]
             del self._idle[entry]
@@ -121,7 +122,7 @@ class Assignment(Generic[Handle]):
         self._closes[reason] += 1
         self._actions.append(Close(entry, reason))
         if ticket is not None:
-            self._put_first(home, ticket)
+            self._put_back(home, ticket)
         self._line_up(home)
         if home.is_empty:
             self._rest(home)
@@ -196,12 +197,18 @@ class Assignment(Generic[Handle]):
             return
         self._lay_idle(home, entry, now)
 
-    def _put_first(self, home: Origin[Handle], ticket: Ticket) -> None:
-        """Let a ticket that lost its connection be the next of its origin."""
+    def _put_back(self, home: Origin[Handle], ticket: Ticket) -> None:
+        """Let a ticket that lost its connection wait again, at its old place in the order."""
         self._granted.pop(ticket, None)
         ticket.state = TicketState.WAITING
-        home.waiting[ticket] = None
-        home.waiting.move_to_end(ticket, last=False)
+        _insert(home.seekers, ticket)
+        self._part_seekers(home)
+
+    def _part_seekers(self, home: Origin[Handle]) -> None:
+        """Let the youngest seeker wait if there is one more than dials under way."""
+        if len(home.seekers) > home.dials:
+            youngest, _ = home.seekers.popitem()
+            _insert(home.waiting, youngest)
 
     def _refuse(self, home: Origin[Handle], ticket: Ticket, reason: Reason) -> None:
         home.seekers.pop(ticket, None)
@@ -356,18 +363,6 @@ class Assignment(Generic[Handle]):
         self._resting.pop(key, None)
         return home
 
-    def _age_deadline(self, number: int, now: float) -> float:
-        """When a connection dialled now is too old.
-
-        The n-th connection gets the n-th term of the golden-ratio sequence, which spreads any run
-        of connections more evenly than chance would.
-        """
-        settings = self.settings
-        if settings.max_age is None:
-            return math.inf
-        spread = 2 * ((number * 0.6180339887498949 + settings.age_phase) % 1.0) - 1
-        return now + settings.max_age * (1 + settings.age_jitter * spread)
-
     def _count(self, now: float) -> Statistics:
         homes = self._origins.values()
         idle = len(self._idle)
@@ -386,6 +381,14 @@ class Assignment(Generic[Handle]):
             learned=MappingProxyType({key: limit for key, limit in limits if limit < math.inf}),
             proven=MappingProxyType({key: age for key, age in ages if age > 0}),
         )
+
+
+def _insert(queue: OrderedDict[Ticket, None], ticket: Ticket) -> None:
+    """Put a ticket into a queue at the place of its number: near the front, as it was served once."""
+    older = list(takewhile(lambda other: other.number < ticket.number, queue))
+    queue[ticket] = None
+    for first in (ticket, *reversed(older)):
+        queue.move_to_end(first, last=False)
 
 
 def misuse(message: str, reason: Reason = Reason.LOCAL_FAULT) -> LocalViolation:

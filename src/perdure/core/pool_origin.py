@@ -164,3 +164,15 @@ def margin_of(entry: Entry[Handle]) -> float:
     RFC 9112 §9.5.
     """
     return max(LEAST_MARGIN_SECONDS, ROUND_TRIPS * entry.rtt)
+
+
+def age_deadline(settings: PoolSettings, number: int, now: float) -> float:
+    """When a connection dialled now is too old; infinite without `max_age`.
+
+    The n-th connection gets the n-th term of the golden-ratio sequence, which spreads any run of
+    connections more evenly than chance would. RFC 9112 §9.5.
+    """
+    if settings.max_age is None:
+        return math.inf
+    spread = 2 * ((number * 0.6180339887498949 + settings.age_phase) % 1.0) - 1
+    return now + settings.max_age * (1 + settings.age_jitter * spread)
