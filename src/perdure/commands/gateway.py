@@ -53,8 +53,8 @@ COMMAND: Final = Command(
     Section("gateway", (Part(GatewayOptions), *GATEWAY.parts)),
     help="Stand in front of origins: a reverse proxy whose connections persist on both sides.\n\nThe "
     "settings toward origins begin with --origin. SIGTERM and SIGINT drain: closes are announced, exchanges "
-    "under way finish, and the exit status is 0. With workers, SIGHUP reads the configuration again and replaces "
-    "them one by one.",
+    "under way finish, and the exit status is 0. With workers, SIGHUP reads the configuration again and "
+    "replaces them one by one.",
     example="perdure gateway --to http://127.0.0.1:9000 --to http://127.0.0.1:9001 --bind 127.0.0.1:8000",
     run=run,
 )
