@@ -21,6 +21,7 @@ from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_se
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
 from perdure.core.persistence import Case, Role, announce_request, decide, decide_plain
+from perdure.core.reader import Phase
 from perdure.core.reason import Reason
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
@@ -52,7 +53,11 @@ class ClientConnection(Connection):
     @property
     def response_begun(self) -> bool:
         """True once any octet of the current response has arrived. RFC 9112 §9.3.1."""
-        return self.peer_state is not State.IDLE or self._interims > 0 or self._reader.waiting_octets > 0
+        reader = self._reader
+        if reader.phase is not Phase.HEAD or reader.waiting_octets > 0 or self._interims > 0:
+            return True
+        # A head that was read and refused had begun; an end of the stream before any octet had not.
+        return self.peer_state is State.ERROR and self.reason is not Reason.INCOMPLETE
 
     def _read_head(self, events: list[Event]) -> None:
         if not self._outstanding:
