@@ -87,6 +87,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         job.add_done_callback(self._job_done)
         return job
 
+    async def shutdown_default_executor(self, *limits: float) -> None:
+        """Wait for the executor's threads; this too goes on elsewhere."""
+        self.jobs_elsewhere += 1
+        try:
+            await super().shutdown_default_executor(*limits)
+        finally:
+            self.jobs_elsewhere -= 1
+
     def _job_done(self, job: asyncio.Future[Any]) -> None:
         self.jobs_elsewhere -= 1
 
