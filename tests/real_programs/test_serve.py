@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from tests import peers
-from tests.programs import ours
+from tests.real_programs import ours
 
 pytestmark = pytest.mark.peer
 
@@ -63,7 +63,7 @@ def test_curl_opens_a_connection_each_when_it_sends_close() -> None:
 
 
 @pytest.mark.row("S2", "S3", "R94")
-@pytest.mark.parametrize("target", ["tests.programs.applications:counting", "pages"])
+@pytest.mark.parametrize("target", ["tests.real_programs.applications:counting", "pages"])
 def test_ab_keeps_alive_ten_thousand_http_10_requests(target: str) -> None:
     ab = peers.require("ab")
     path = "/object" if target != "pages" else "/small.txt"
@@ -87,7 +87,7 @@ def test_ab_is_kept_alive_every_single_time_when_nothing_limits_a_connection() -
 
 def test_wrk_sees_no_error_in_two_seconds() -> None:
     wrk = peers.require("wrk")
-    with ours.serve("tests.programs.applications:counting") as server:
+    with ours.serve("tests.real_programs.applications:counting") as server:
         done = ours.run(wrk, "-t1", "-c32", "-d2", f"{server.url}/object")
     assert done.returncode == 0, done.stderr
     assert "Socket errors" not in done.stdout
@@ -101,7 +101,7 @@ def test_wrk_sees_no_error_in_two_seconds() -> None:
 def test_chromium_fetches_twelve_objects_over_few_connections() -> None:
     chromium = peers.require("chromium")
     with (
-        ours.serve("tests.programs.applications:counting") as server,
+        ours.serve("tests.real_programs.applications:counting") as server,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
     ):
         done = ours.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import peers
-from tests.programs import ours
+from tests.real_programs import ours
 
 pytestmark = pytest.mark.peer
 
@@ -72,7 +72,7 @@ def test_an_http_10_origin_gets_one_connection_each_and_never_more_than_64_at_on
 def test_a_gibibyte_streams_down_in_constant_memory(framing: str) -> None:
     peers.require("curl")
     with (
-        ours.serve("tests.programs.applications:swallowing") as ours_origin,
+        ours.serve("tests.real_programs.applications:swallowing") as ours_origin,
         peers.nginx() as origin,
     ):
         with (origin.folder / "pages" / "large").open("wb") as large:
@@ -98,7 +98,7 @@ def test_a_gibibyte_streams_up_in_constant_memory(framing: str, tmp_path: Path) 
         file.truncate(GIBIBYTE)
     how = ["-H", "Transfer-Encoding: chunked"] if framing == "chunked" else []
     with (
-        ours.serve("tests.programs.applications:swallowing") as origin,
+        ours.serve("tests.real_programs.applications:swallowing") as origin,
         ours.gateway(origin.url) as gateway,
     ):
         before = ours.reset_peak_memory(gateway)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests import peers
-from tests.programs import ours
+from tests.real_programs import ours
 
 pytestmark = pytest.mark.peer
 
