@@ -22,9 +22,10 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from perdure.client.errors import ClientClosed, ConnectError, ExchangeError, PoolTimeout, connect_failure
+from perdure.client.errors import ClientClosed, ConnectError, ExchangeError, connect_failure
+from perdure.client.lease import Granted, Lease
 from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
@@ -47,44 +48,13 @@ from perdure.wire.network import Network
 from perdure.wire.sweep import Sweeper
 from perdure.wire.tls import TlsContext
 
+__all__ = ["Granted", "Lease", "LoopPool", "PooledWire"]
+
 TURNS_TO_READ = 3
 """Turns of the loop after which a readable socket was surely read (one to poll, one to call)."""
 
 
 W = TypeVar("W", bound=PooledWire)
-
-
-class Granted(Protocol):
-    """What is called with a leased connection: exactly one release or discard follows."""
-
-    def __call__(self, entry: Entry[Any]) -> None: ...
-
-
-class Lease:
-    """A request that waits for a connection."""
-
-    __slots__ = ("deadline", "error", "granted", "pool", "refused", "ticket")
-
-    def __init__(
-        self,
-        pool: LoopPool[Any],
-        ticket: Ticket,
-        granted: Granted,
-        refused: Callable[[ExchangeError], None],
-        deadline: float,
-    ) -> None:
-        self.pool = pool
-        self.ticket = ticket
-        self.granted = granted
-        self.refused = refused
-        self.deadline = deadline
-        self.error: ExchangeError | None = None
-
-    def deadline_reached(self, now: float) -> None:
-        """Give up, unless a dial of its own is under way: that has a time limit of its own."""
-        self.deadline = math.inf
-        if not self.ticket.dials:
-            self.pool.refuse(self, PoolTimeout(f"{self.ticket.origin}: no connection became free in time"))
 
 
 class LoopPool(Generic[W]):
@@ -94,6 +64,7 @@ class LoopPool(Generic[W]):
         settings: `ClientSettings`.
         ledger: what decides; read it, never call it.
         deadline: when the ledger has something to expire; looked at by the loop's sweep.
+        tls: the context for https origins; may be set later, before the first of them.
     """
 
     def __init__(
@@ -114,7 +85,7 @@ class LoopPool(Generic[W]):
         self.deadline = math.inf
         self._network = network
         self._factory = factory
-        self._tls = tls
+        self.tls = tls
         self._leases: dict[Ticket, Lease] = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._wires: set[W] = set()
@@ -168,7 +139,7 @@ class LoopPool(Generic[W]):
             self._set_aside(entry, TURNS_TO_READ)
         ticket = answer.ticket
         limit = self.settings.pool_timeout if timeout is None else timeout
-        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit)
+        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, timeout is not None)
         self._sweeper.add(lease)
         if isinstance(answer, Dial):
             self._dial(ticket)
@@ -209,15 +180,20 @@ class LoopPool(Generic[W]):
         self.ledger.discard_stale(entry, reason, self._network.now())
         self._act()
 
+    def discard_later(self, entry: Entry[W], reason: Reason) -> None:
+        """As `discard`, for finalizers: they may interrupt anything, in any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.discard, entry, reason)
+
     def peer_closed(self, entry: Entry[W], reason: Reason) -> None:
         """Close a connection that the peer ended while no exchange was on it; learn from it."""
         if entry is NOT_ENTERED:  # `_enter` will see for itself
             return
-        if entry.state is EntryState.LEASED:  # set aside, or about to be used
-            self.discard_stale(entry, reason)
-            return
         if reason is Reason.SURPLUS_OCTETS:
             self.discard(entry, reason)
+            return
+        if entry.state is EntryState.LEASED:  # set aside, or about to be used
+            self.discard_stale(entry, reason)
             return
         self.ledger.peer_closed(entry, self._network.now(), reason)
         self._act()
@@ -344,7 +320,7 @@ class LoopPool(Generic[W]):
 
     async def _connect(self, origin: Any) -> W:
         settings = self.settings
-        tls = self._tls if origin.scheme == "https" else None
+        tls = self.tls if origin.scheme == "https" else None
         if origin.scheme == "https" and tls is None:
             raise ConnectError(f"{origin}: TLS was not configured")
 

@@ -1,0 +1,361 @@
+"""`AsyncClient`: carries out the effects of exchanges on an event loop, asyncio's or uvloop's.
+
+No task, timer or lock per request: a connection that lies idle is leased at once, the deadline
+is an attribute of the wire, and a future is made only where something must be awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from perdure.client.decoding import GzipDecoder, is_gzip
+from perdure.client.effects import CONTENT, HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect, Flow, Shared
+from perdure.client.errors import ExchangeError, ResponseConsumed
+from perdure.client.exchange import Exchange
+from perdure.client.failures import ResponseAbandoned
+from perdure.client.loop_pool import Lease, LoopPool
+from perdure.client.loop_wire import ClientWire
+from perdure.client.models import Response
+from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core.client_connection import ClientConnection
+from perdure.core.pool import Entry, Statistics
+from perdure.core.reason import Reason
+from perdure.core.retry import is_repeatable
+from perdure.wire.network import LoopNetwork, Network
+from perdure.wire.tls import TlsContext, client_context
+
+SENT = (None, None)
+"""Everything was handed over, and nothing arrived meanwhile."""
+
+
+class LoopRunner:
+    """Carries out the effects of one exchange."""
+
+    __slots__ = ("_entry", "_error", "_flow", "_granting", "_pool", "_waiting", "_wire", "exchange")
+
+    _wire: ClientWire
+
+    def __init__(self, exchange: Exchange, pool: LoopPool[ClientWire]) -> None:
+        self.exchange = exchange
+        self._pool = pool
+        self._flow: Flow = exchange.flow()
+        self._entry: Entry[ClientWire] | None = None
+        self._error: ExchangeError | None = None
+        self._waiting: Lease | None = None
+        self._granting: asyncio.Future[None] | None = None
+
+    async def advance(self) -> Effect | None:
+        """Run until there is something for the caller, HEAD or CONTENT; None at the end."""
+        flow = self._flow
+        value: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = flow.send(value) if error is None else flow.throw(error)
+            except StopIteration:
+                return None
+            finally:
+                error = None  # its traceback holds this frame
+            kind, what = effect
+            try:
+                if kind == RECEIVE:
+                    wire = self._wire
+                    while (value := wire.take()) is None:
+                        await wire.wait(what)
+                elif kind == SEND_LAST:
+                    self._wire.hand_over(what)
+                    value = SENT
+                elif kind == LEASE:
+                    value = self._lease(what) or await self._wait_leased(what)
+                elif kind == PULL:
+                    content = self.exchange.asked.content
+                    value = await content.pull_async() if content.asynchronous else content.pull()
+                elif kind >= HEAD:
+                    return effect
+                else:
+                    value = await self._send(what)
+            except BaseException as caught:
+                error = caught
+
+    def close(self) -> None:
+        """Give the exchange up: its connection is closed unless it is over."""
+        self.exchange.abandoned = True
+        self._flow.close()
+
+    def _lease(self, fresh: bool) -> Entry[ClientWire] | None:
+        """Take a connection that lies idle; None if it has to be waited for."""
+        asked = self.exchange.asked
+        request = asked.request
+        self._entry = self._error = None
+        repeatable = is_repeatable(request.method, request.facts.idempotency_key, asked.content.replayable)
+        self._waiting = self._pool.lease(
+            asked.location.origin, repeatable, self._granted, self._refused, fresh, asked.timeout
+        )
+        return self._leased() if self._waiting is None else None
+
+    def _leased(self) -> Entry[ClientWire]:
+        if self._error is not None:
+            raise self._error
+        entry = self._entry
+        assert entry is not None, "granted and refused are the only two answers"
+        self._wire = wire = entry.handle
+        wire.write_timeout = self.exchange.asked.write_timeout
+        return entry
+
+    async def _wait_leased(self, fresh: bool) -> Entry[ClientWire]:
+        """Wait until a connection is granted. Cancelled, it leaves nothing behind."""
+        assert self._waiting is not None
+        self._granting = asyncio.get_running_loop().create_future()
+        try:
+            await self._granting
+        except BaseException:
+            self._pool.cancel(self._waiting)
+            if self._entry is not None:
+                self._pool.discard(self._entry, Reason.CANCELLED)
+            raise
+        return self._leased()
+
+    def _granted(self, entry: Entry[ClientWire]) -> None:
+        self._entry = entry
+        self._settle()
+
+    def _refused(self, error: ExchangeError) -> None:
+        self._error = error
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._granting is not None and not self._granting.done():
+            self._granting.set_result(None)
+
+    async def _send(self, octets: bytes) -> tuple[bytes | None, bytes | None]:
+        """Hand octets over; return once the peer takes more, or with what arrived before that."""
+        wire = self._wire
+        wire.hand_over(octets)
+        if not wire.writing_paused:
+            await asyncio.sleep(0)  # a turn of the loop, so that an early response is read
+            return None, wire.take()
+        while wire.writing_paused:
+            arrived = wire.take()
+            if arrived is not None:
+                return b"", arrived  # nothing is left of this, but no more may follow yet
+            await wire.wait(math.inf)
+        return None, None
+
+
+class AsyncStreamedResponse(Response):
+    """A response whose content is read piece by piece, once.
+
+    Attributes: as of `Response`; `content` and `text` after `aread`.
+    """
+
+    __slots__ = ("_ended", "_runner")
+
+    def __init__(self, url: str, runner: LoopRunner) -> None:
+        exchange = runner.exchange
+        assert exchange.response is not None
+        super().__init__(url, exchange.response, exchange.use, exchange.interims)
+        self._runner = runner
+        self._ended = False
+
+    async def aiter_raw(self) -> AsyncIterator[bytes]:
+        """The content as it was sent, piece by piece.
+
+        Raises:
+            ResponseConsumed: it was read or closed before.
+            ExchangeError: it broke off; what came so far is not all of it.
+        """
+        if self._ended:
+            raise ResponseConsumed("the content of this response was read, or the response was closed")
+        runner = self._runner
+        try:
+            while (effect := await runner.advance()) is not None:
+                if effect[0] == CONTENT:
+                    yield effect[1].octets
+        except ExchangeError:
+            self._ended = True
+            raise
+        self._ended = True
+        self.trailers = runner.exchange.trailers
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The content piece by piece, gzip undone. Raises as `aiter_raw`, and DecodingError."""
+        decoder = GzipDecoder() if is_gzip(self.fields) else None
+        async for octets in self.aiter_raw():
+            if decoder is None:
+                yield octets
+                continue
+            for piece in decoder.decode(octets):
+                yield piece
+        if decoder is not None:
+            decoder.finish()
+
+    async def aread(self) -> bytes:
+        """Read all of the content; `content`, `text` and `json` work afterwards. Raises as `aiter_raw`."""
+        if self._content is None:
+            pieces = [octets async for octets in self.aiter_raw()]
+            self._content = b"".join(pieces)
+        return self.content
+
+    async def aclose(self) -> None:
+        """End the exchange: what is left of the content is read and dropped if it is little."""
+        if self._ended:
+            return
+        self._ended = True
+        runner = self._runner
+        if not runner.exchange.abandon():
+            runner.close()
+            return
+        with suppress(ExchangeError, ResponseAbandoned):
+            while await runner.advance() is not None:
+                pass
+
+    def end_now(self) -> None:
+        """End the exchange and, unless it is over, its connection."""
+        if not self._ended:
+            self._ended = True
+            self._runner.close()
+
+
+class AsyncClient:
+    """Asks over connections that persist. One event loop; any number of tasks.
+
+        async with perdure.AsyncClient() as client:
+            response = await client.get("http://127.0.0.1:8000/")
+
+    Attributes:
+        settings: `ClientSettings`.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: HeaderSource | None = None,
+        tls: TlsContext | None = None,
+        verify: bool = True,
+        ca_file: str | None = None,
+        network: Network | None = None,
+        **settings: Any,
+    ) -> None:
+        """Make a client; nothing is connected yet.
+
+        Args:
+            headers: sent with every request; they replace defaults of the same name.
+            tls: the context for https; made from `verify` and `ca_file` unless given.
+            network: where to dial; real sockets unless said otherwise.
+            settings: those of `ClientSettings`, by name.
+
+        Raises:
+            TypeError, ValueError: for a setting that there is not, or a value that cannot be.
+        """
+        self.settings = ClientSettings(**settings)
+        self._limits, self._terms = self.settings.limits(), self.settings.terms()
+        self._tls = partial(client_context, verify=verify, ca_file=ca_file)
+        network = network or LoopNetwork()
+        self._pool: LoopPool[ClientWire] = LoopPool(self.settings, network, self._make_wire, tls)
+        self._shared = Shared(self.settings, self._pool, network.now)
+        self._maker = RequestMaker(self.settings, headers)
+
+    async def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
+        """Ask, and read the whole response.
+
+        Args:
+            method: such as "GET"; case matters.
+            url: http or https.
+            options: `requests.Options`: params, headers, content, data, json, timeout.
+
+        Raises:
+            ExchangeError: no response, or not all of it; its attributes say what the server may
+                have seen. InvalidURL, TypeError: nothing was sent.
+        """
+        asked = self._asked(method, url, options)
+        began = self._shared.now()
+        exchange = Exchange(self._shared, asked, True)
+        await LoopRunner(exchange, self._pool).advance()
+        assert exchange.response is not None
+        response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
+        pieces = exchange.pieces
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        response.complete(content, exchange.trailers, self._shared.now() - began)
+        return response
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, **options: Unpack[Options]
+    ) -> AsyncIterator[AsyncStreamedResponse]:
+        """Ask, and hand out the response as soon as its head is here. Arguments as of `request`.
+
+        While content of the request is left, it is sent as the response is read. On leaving, what
+        is left of the response is dropped (`AsyncStreamedResponse.aclose`).
+        """
+        asked = self._asked(method, url, options)
+        began = self._shared.now()
+        runner = LoopRunner(Exchange(self._shared, asked, False), self._pool)
+        await runner.advance()
+        response = AsyncStreamedResponse(asked.location.url, runner)
+        response.elapsed = self._shared.now() - began
+        try:
+            yield response
+            await response.aclose()
+        finally:
+            response.end_now()
+
+    async def get(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method GET."""
+        return await self.request("GET", url, **options)
+
+    async def head(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method HEAD."""
+        return await self.request("HEAD", url, **options)
+
+    async def post(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method POST."""
+        return await self.request("POST", url, **options)
+
+    async def put(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method PUT."""
+        return await self.request("PUT", url, **options)
+
+    async def patch(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method PATCH."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method DELETE."""
+        return await self.request("DELETE", url, **options)
+
+    async def options(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method OPTIONS."""
+        return await self.request("OPTIONS", url, **options)
+
+    def statistics(self) -> Statistics:
+        """Count the connections there are and what was asked; it never changes afterwards."""
+        return self._pool.statistics()
+
+    async def aclose(self) -> None:
+        """Close every connection; requests under way fail with `ClientClosed`. Idempotent."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _asked(self, method: str, url: str, options: Options) -> Asked:
+        asked = self._maker.make(method, url, options)
+        if self._pool.tls is None and asked.location.origin.scheme == "https":
+            self._pool.tls = self._tls()
+        return asked
+
+    def _make_wire(self, origin: Origin) -> ClientWire:
+        return ClientWire(ClientConnection(self._limits, self._terms), self._pool)

@@ -1,0 +1,75 @@
+"""What a flow may ask of whoever runs it, and what it needs around it. See `exchange`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Final, Protocol, TypeAlias
+
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core.client_connection import ClientConnection
+from perdure.core.pool import Entry
+from perdure.core.reason import Reason
+
+LEASE: Final = 0
+PULL: Final = 1
+SEND: Final = 2
+SEND_LAST: Final = 3
+RECEIVE: Final = 4
+HEAD: Final = 5
+CONTENT: Final = 6
+
+Effect: TypeAlias = tuple[int, Any]
+Flow: TypeAlias = Generator[Effect, Any, None]
+
+PULL_MORE: Final[Effect] = (PULL, None)
+HEAD_IS_HERE: Final[Effect] = (HEAD, None)
+
+
+class Handle(Protocol):
+    """A pooled connection, as the flow sees it."""
+
+    connection: ClientConnection
+
+    @property
+    def truncated(self) -> bool:
+        """True if TLS ended without close_notify."""
+
+    def accepted(self) -> int:
+        """Octets that may have reached the peer since the connection began."""
+
+    def spent(self) -> bool:
+        """True if the peer was seen to end it."""
+
+
+class Pool(Protocol):
+    """Where connections come from, as the flow sees it."""
+
+    def release(
+        self, entry: Entry[Any], reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
+    ) -> None:
+        """End a lease in good order."""
+
+    def discard(self, entry: Entry[Any], reason: Reason) -> None:
+        """End a lease and the connection."""
+
+    def discard_stale(self, entry: Entry[Any], reason: Reason) -> None:
+        """End a lease whose connection was gone."""
+
+    def discard_later(self, entry: Entry[Any], reason: Reason) -> None:
+        """As `discard`, from a place that may interrupt anything: a finalizer."""
+
+
+class Shared:
+    """What the exchanges of one client share.
+
+    Attributes:
+        speaks_11: origins that were seen to speak HTTP/1.1, of which content of unknown length
+            may be sent (RFC 9112 §6.1).
+    """
+
+    def __init__(self, settings: ClientSettings, pool: Pool, now: Callable[[], float]) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.now = now
+        self.speaks_11: set[Origin] = set()

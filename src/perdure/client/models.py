@@ -1,0 +1,226 @@
+"""What a caller gets: `Headers`, `ConnectionUse`, and what both kinds of `Response` share.
+
+Heads are kept as the field lines they came as; `Headers` and text are made when asked for.
+
+RFC 9110 §5 (fields), §8.3 (Content-Type), §15 (status).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from perdure.client.decoding import decoded
+from perdure.client.errors import ResponseConsumed
+from perdure.core import FieldLine, Interim
+from perdure.core import Response as Head
+from perdure.core.events import NO_LINES
+from perdure.core.pool import Entry
+from perdure.core.reason import Reason
+from perdure.core.writer import PHRASES
+
+_CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*"?([A-Za-z0-9_.:-]+)""")
+
+
+class Headers(Mapping[str, str]):
+    """The fields of a message; names are compared without regard to case. RFC 9110 §5.1, §5.3.
+
+    `headers["vary"]` joins the lines of that name with ", "; `get_list` gives them apart (which
+    Set-Cookie needs), `lines` everything in order and as received.
+    """
+
+    __slots__ = ("_values", "lines")
+
+    def __init__(self, lines: Sequence[FieldLine]) -> None:
+        self.lines = lines
+        self._values: dict[str, list[str]] = {}
+        for line in lines:
+            self._values.setdefault(line.lowered.decode("ascii"), []).append(line.value.decode("latin-1"))
+
+    def __getitem__(self, name: str) -> str:
+        return ", ".join(self._values[name.lower()])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get_list(self, name: str) -> list[str]:
+        """The values of the lines of one name, in order; [] without any."""
+        return list(self._values.get(name.lower(), ()))
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """(lower-case name, value) of every line, in order."""
+        return [(line.lowered.decode("ascii"), line.value.decode("latin-1")) for line in self.lines]
+
+    def __repr__(self) -> str:
+        return f"Headers({self.multi_items()!r})"
+
+
+class ConnectionUse:
+    """The connection that served one exchange, as it was then.
+
+    Attributes:
+        id: counts the connections of the client from 1.
+        reused: True if it had lain idle before this request.
+        idle_seconds: how long it had.
+        uses: the requests it was used for, this one included.
+        age_seconds: since it was dialled.
+        ends: why it ends with this exchange; None if it persists. Final once the response is read.
+    """
+
+    __slots__ = ("age_seconds", "ends", "id", "idle_seconds", "reused", "uses")
+
+    def __init__(self, entry: Entry[Any], now: float) -> None:
+        self.id = entry.number
+        self.reused = entry.reused
+        self.idle_seconds = entry.idle_seconds
+        self.uses = entry.uses
+        self.age_seconds = now - entry.dialled_at
+        self.ends: Reason | None = None
+
+    def __repr__(self) -> str:
+        fate = "persists" if self.ends is None else f"ends: {self.ends}"
+        return f"<connection {self.id}, use {self.uses}, idle {self.idle_seconds:.3g} s, {fate}>"
+
+
+class Message:
+    """What both kinds of response share.
+
+    Attributes:
+        status: such as 200.
+        url: that was asked for, query included.
+        connection: `ConnectionUse`.
+        elapsed: seconds from asking until the response was there: of a stream its head.
+        interims: 1xx responses that came before it, in order.
+        fields: the field lines of the head, as received.
+        trailers: those after the content; complete once it is read.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_phrase",
+        "_version",
+        "connection",
+        "elapsed",
+        "fields",
+        "interims",
+        "status",
+        "trailers",
+        "url",
+    )
+
+    url: str
+    status: int
+    fields: Sequence[FieldLine]
+    connection: ConnectionUse
+    elapsed: float
+    interims: Sequence[Interim]
+    trailers: Sequence[FieldLine]
+    _phrase: bytes | None
+    _version: tuple[int, int]
+    _headers: Headers | None
+
+    @property
+    def headers(self) -> Headers:
+        """The fields of the head. RFC 9110 §5."""
+        if self._headers is None:
+            self._headers = Headers(self.fields)
+        return self._headers
+
+    @property
+    def reason_phrase(self) -> str:
+        """As received, or the usual one. RFC 9112 §4."""
+        phrase = self._phrase
+        return (PHRASES.get(self.status, b"") if phrase is None else phrase).decode("latin-1")
+
+    @property
+    def http_version(self) -> str:
+        """That the server spoke, such as "HTTP/1.1"."""
+        return f"HTTP/{self._version[0]}.{self._version[1]}"
+
+    @property
+    def is_success(self) -> bool:
+        """True of 2xx. RFC 9110 §15.3."""
+        return 200 <= self.status < 300
+
+    @property
+    def encoding(self) -> str:
+        """The charset of Content-Type, else utf-8. RFC 9110 §8.3.2."""
+        match = _CHARSET.search(self.headers.get("content-type", ""))
+        return match[1] if match else "utf-8"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason_phrase}>"
+
+
+class Response(Message):
+    """A response and its content.
+
+    Attributes: as of `Message`.
+    """
+
+    __slots__ = ("_content", "_decoded")
+
+    _content: bytes | None
+    _decoded: bytes | None
+
+    def __init__(self, url: str, head: Head, use: ConnectionUse, interims: Sequence[Interim]) -> None:
+        self.url = url
+        self.status = head.status
+        self.fields = head.fields
+        self.connection = use
+        self.elapsed = 0.0
+        self.interims = interims
+        self.trailers = NO_LINES
+        self._phrase = head.reason_phrase
+        self._version = head.version
+        self._headers = None
+        self._content = self._decoded = None
+
+    def complete(self, content: bytes, trailers: Sequence[FieldLine], elapsed: float) -> None:
+        """Take the content. Not for callers."""
+        self._content = content
+        self.trailers = trailers
+        self.elapsed = elapsed
+
+    @property
+    def raw_content(self) -> bytes:
+        """The content as it was sent, content coding and all.
+
+        Raises:
+            ResponseConsumed: it was not read, or was read as a stream.
+        """
+        if self._content is None:
+            raise ResponseConsumed("the content of this response was not read, or was read as a stream")
+        return self._content
+
+    @property
+    def content(self) -> bytes:
+        """The content, gzip undone.
+
+        Raises:
+            DecodingError: the content is not what Content-Encoding says.
+            ResponseConsumed: as of `raw_content`.
+        """
+        if self._decoded is None:
+            self._decoded = decoded(self.fields, self.raw_content)
+        return self._decoded
+
+    @property
+    def text(self) -> str:
+        """The content as text; what does not fit the charset is replaced."""
+        try:
+            return self.content.decode(self.encoding, "replace")
+        except LookupError:  # a charset that nobody knows
+            return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The content as JSON. Raises ValueError where it is none. RFC 8259 §8.1."""
+        return json.loads(self.content)
