@@ -3,80 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 
 import pytest
 
 from perdure.core.reason import Reason
-from perdure.wire.errors import ConnectFailed, PeerReset, WireError
-from perdure.wire.loop import LoopWire
+from perdure.wire.errors import ConnectFailed, PeerReset
 from perdure.wire.network import Network
-from perdure.wire.raw import RawListener, RawPeer
+from perdure.wire.raw import RawListener
 from perdure.wire.sweep import Sweeper
 from tests.wire.conftest import Play
-
-MEBIBYTE = 1 << 20
-
-
-class Recorder(LoopWire):
-    """Notes every hook in the order of the calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.story: list[str] = []
-        self.received = bytearray()
-        self.error: WireError | None = None
-        self.changed = asyncio.Event()
-
-    def note(self, word: str) -> None:
-        self.story.append(word)
-        self.changed.set()
-
-    async def until(self, word: str) -> None:
-        """Wait until a hook was called."""
-        async with asyncio.timeout(10):
-            while word not in self.story:
-                self.changed.clear()
-                await self.changed.wait()
-
-    def wire_opened(self) -> None:
-        self.note("opened")
-
-    def data_received(self, octets: bytes) -> None:
-        assert type(octets) is bytes
-        self.received += octets
-        self.note("octets")
-
-    def end_received(self) -> None:
-        self.note("end")
-
-    def wire_lost(self, error: WireError | None) -> None:
-        self.error = error
-        self.note("lost")
-
-    def write_side_full(self) -> None:
-        self.note("full")
-
-    def write_side_drained(self) -> None:
-        self.note("drained")
-
-    def deadline_reached(self, now: float) -> None:
-        self.deadline = math.inf
-        self.note("deadline")
-
-    def write_stalled(self, now: float) -> None:
-        self.note("stalled")
-        super().write_stalled(now)
-
-
-async def joined(network: Network) -> tuple[Recorder, RawPeer]:
-    """Return a wire that was dialled and the raw peer that accepted it."""
-    listener = await RawListener.listen(network)
-    wire = await network.dial(Recorder, listener.host, listener.port, timeout=5.0)
-    peer = await listener.accept()
-    listener.close()
-    return wire, peer
+from tests.wire.recorder import MEBIBYTE, Recorder, joined
 
 
 def test_octets_written_by_one_side_reach_the_other(play: Play) -> None:
@@ -273,33 +210,6 @@ def test_a_paused_reader_receives_nothing_until_it_resumes(play: Play) -> None:
     play(scene)
 
 
-def test_a_deadline_fires_once_reached_and_at_most_a_tick_late(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, _ = await joined(network)
-        wire.deadline = started = wire.now() + 0.1
-        await wire.until("deadline")
-        # A tick is 0.05 s; the rest is the machine's, on real sockets.
-        assert 0 <= wire.now() - started < 0.5
-        wire.abort()
-
-    play(scene)
-
-
-def test_a_deadline_that_was_moved_does_not_fire(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        wire.deadline = wire.now() + 0.05
-        wire.deadline = math.inf
-        peer.deadline = wire.now() + 0.3
-        reached = asyncio.Event()
-        peer.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
-        await reached.wait()
-        assert "deadline" not in wire.story
-        wire.abort()
-
-    play(scene)
-
-
 def test_a_peer_that_takes_nothing_is_reported_and_reset(play: Play) -> None:
     async def scene(network: Network) -> None:
         wire, peer = await joined(network)
@@ -326,89 +236,6 @@ def test_closing_does_not_wait_for_ever_for_a_peer_that_takes_nothing(play: Play
         wire.close()
         await wire.until("lost")
         peer.abort()
-
-    play(scene)
-
-
-@pytest.mark.row("R120")
-def test_linger_lets_the_peer_read_the_response_while_it_still_uploads(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        peer.send(b"u" * MEBIBYTE)
-        await wire.until("octets")
-        seen = len(wire.received)
-        wire.write(b"413 too much")
-        wire.linger(8 * MEBIBYTE, 2.0, 10.0)
-        assert await peer.receive_all() == b"413 too much"
-        assert peer.ended
-        assert not peer.reset
-        peer.close()
-        await wire.until("lost")
-        assert wire.error is None
-        assert len(wire.received) == seen, "nothing is delivered while lingering"
-
-    play(scene)
-
-
-def test_linger_beyond_its_octets_still_lets_the_peer_read_the_response(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        wire.write(b"413 too much")
-        wire.linger(1000, 0.4, 10.0)
-        peer.send(b"u" * 16 * MEBIBYTE)
-        assert await peer.receive_all() == b"413 too much"
-        assert not peer.reset
-        began = wire.now()
-        await wire.until("lost")
-        assert wire.now() - began < 3
-        await peer.wait_lost()
-
-    play(scene)
-
-
-def test_linger_gives_up_on_a_silent_peer(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        began = wire.now()
-        wire.write(b"bye")
-        wire.linger(1000, 0.2, 5.0)
-        await wire.until("lost")
-        assert 0.15 < wire.now() - began < 2
-        assert await peer.receive_all() == b"bye"
-        peer.close()
-
-    play(scene)
-
-
-def test_linger_gives_up_on_a_peer_that_never_stops(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        wire.linger(1 << 40, 5.0, 0.3)
-        began = wire.now()
-        while not wire.lost:
-            peer.send(b"more")
-            await asyncio.sleep(0.01)
-        assert wire.now() - began < 3
-        peer.abort()
-
-    play(scene)
-
-
-def test_a_hook_that_fails_does_not_rob_the_other_wires_of_their_deadlines(play: Play) -> None:
-    async def scene(network: Network) -> None:
-        wire, peer = await joined(network)
-        failures: list[object] = []
-        wire.loop.set_exception_handler(lambda loop, context: failures.append(context["exception"]))
-
-        def fail(now: float) -> None:
-            peer.deadline = math.inf
-            raise ValueError("a bug")
-
-        peer.deadline_reached = fail  # type: ignore[method-assign]  # a bug of a subclass
-        wire.deadline = peer.deadline = wire.now()
-        await wire.until("deadline")
-        assert [str(failure) for failure in failures] == ["a bug"]
-        wire.abort()
 
     play(scene)
 

@@ -1,4 +1,4 @@
-"""MemoryNetwork: latency, windows, faults and the record of what crossed, in virtual time."""
+"""MemoryNetwork: latency, faults and the record of what crossed, in virtual time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import ssl
 
 import pytest
 
-from perdure.wire.errors import ConnectFailed, ConnectTimeout, PeerReset
+from perdure.wire.errors import ConnectFailed, ConnectTimeout
 from perdure.wire.memory import Fault, MemoryNetwork, Side
-from perdure.wire.pair import WINDOW_OCTETS
 from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.virtual import run_virtual
 
@@ -67,48 +66,6 @@ def test_everything_that_crossed_is_recorded() -> None:
     run_virtual(scene())
 
 
-def test_octets_may_be_delivered_in_small_pieces() -> None:
-    class Pieces(RawPeer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.pieces: list[bytes] = []
-
-        def data_received(self, octets: bytes) -> None:
-            self.pieces.append(octets)
-            super().data_received(octets)
-
-    async def scene() -> None:
-        network = MemoryNetwork(split=2)
-        listener = await RawListener.listen(network)
-        client = await network.dial(Pieces, listener.host, listener.port, timeout=1.0)
-        server = await listener.accept()
-        server.send(b"abcde")
-        server.close()
-        assert await client.receive_all() == b"abcde"
-        assert client.pieces == [b"ab", b"cd", b"e"]
-
-    run_virtual(scene())
-
-
-def test_no_more_than_a_window_is_under_way_to_a_peer_that_does_not_read() -> None:
-    async def scene() -> None:
-        network = MemoryNetwork(latency=0.01)
-        client, server = await joined(network)
-        server.pause_reading()
-        client.send(b"x" * (5 * WINDOW_OCTETS))
-        assert client.writing_paused
-        client.deadline = network.now() + 10
-        reached = asyncio.Event()
-        client.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
-        await reached.wait()
-        assert len(network.connections[0].client_octets) == WINDOW_OCTETS
-        server.resume_reading()
-        client.close()
-        assert len(await server.receive_all()) == 5 * WINDOW_OCTETS
-
-    run_virtual(scene())
-
-
 @pytest.mark.parametrize("side", ["client", "server"])
 @pytest.mark.parametrize("kind", ["fin", "rst"])
 @pytest.mark.parametrize("after_octets", [0, 3])
@@ -144,39 +101,6 @@ def test_a_stall_holds_octets_back_without_a_word() -> None:
                 await client.receive_exactly(1)
         assert not client.ended
         client.abort()
-
-    run_virtual(scene())
-
-
-def test_closing_with_unread_octets_resets_as_kernels_do() -> None:
-    async def scene() -> None:
-        network = MemoryNetwork(latency=0.01)
-        client, server = await joined(network)
-        server.pause_reading()
-        client.send(b"unread")
-        server.deadline = network.now() + 1
-        reached = asyncio.Event()
-        server.deadline_reached = lambda now: reached.set()  # type: ignore[method-assign]  # a test's ear
-        await reached.wait()
-        server.close()
-        await client.wait_lost()
-        assert isinstance(client.error, PeerReset)
-        assert network.connections[0].reset_at < math.inf
-
-    run_virtual(scene())
-
-
-def test_a_reset_destroys_what_was_not_read_yet() -> None:
-    async def scene() -> None:
-        network = MemoryNetwork(latency=0.01)
-        client, server = await joined(network)
-        server.send(b"response")
-        server.close()
-        client.send(b"more")  # arrives after the close: answered with RST
-        client.pause_reading()
-        await client.wait_lost()
-        assert client.reset
-        assert client.received == b""
 
     run_virtual(scene())
 

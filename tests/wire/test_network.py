@@ -1,4 +1,4 @@
-"""LoopNetwork: listening, unix sockets, happy eyeballs, the event loop."""
+"""LoopNetwork: listening, dialling, unix sockets, the event loop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 import uvloop
 
 from perdure.wire.bind import bind_sockets, release_sockets
-from perdure.wire.errors import AddressInUse, BindFailed, ConnectFailed, ConnectTimeout, NameNotFound
+from perdure.wire.errors import AddressInUse, ConnectFailed, ConnectTimeout, NameNotFound
 from perdure.wire.network import LoopNetwork, Network, new_event_loop, run
 from perdure.wire.raw import RawListener, RawPeer
 from tests.wire.conftest import Play
+from tests.wire.recorder import fill
 
 
 def exists(path: str) -> bool:
@@ -142,50 +143,12 @@ def test_a_unix_socket_is_listened_on_and_its_file_removed(play: Play, tmp_path:
     play(scene)
 
 
-def test_a_unix_socket_left_behind_is_replaced_and_a_live_one_is_not(
-    play_on_sockets: Play, tmp_path: Path
-) -> None:
-    async def scene(network: Network) -> None:
-        path = str(tmp_path / "stale.sock")
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(path)
-        listener = await RawListener.listen(network, f"unix:{path}")
-        with pytest.raises(AddressInUse, match="another server listens there"):
-            await RawListener.listen(network, f"unix:{path}")
-        listener.close()
-
-    play_on_sockets(scene)
-
-
-def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
-    path = tmp_path / "precious.txt"
-    path.write_text("keep me")
-    with pytest.raises(BindFailed):
-        bind_sockets(f"unix:{path}")
-    assert path.read_text() == "keep me"
-
-
-def test_a_bind_that_fails_says_why() -> None:
-    with pytest.raises(BindFailed, match=r"^cannot listen on nowhere\.invalid:0: the name has no address$"):
-        bind_sockets("nowhere.invalid:0")
-
-
 def test_a_name_without_address_is_told_apart(play_on_sockets: Play) -> None:
     async def scene(network: Network) -> None:
         with pytest.raises(NameNotFound, match=r"^nowhere\.invalid:80: the name has no address"):
             await RawPeer.dial(network, "nowhere.invalid", 80)
 
     play_on_sockets(scene)
-
-
-def fill(full: socket.socket) -> list[socket.socket]:
-    """Fill the queue of a listener, so that it answers no further SYN."""
-    full.listen(0)
-    fillers = [socket.socket() for _ in range(4)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    return fillers
 
 
 def test_connecting_ends_at_its_timeout(play_on_sockets: Play) -> None:
@@ -197,42 +160,6 @@ def test_connecting_ends_at_its_timeout(play_on_sockets: Play) -> None:
                 await network.dial(RawPeer, *full.getsockname(), timeout=0.1)
             for filler in fillers:
                 filler.close()
-
-    play_on_sockets(scene)
-
-
-@pytest.mark.parametrize("first", ["refusing", "silent"])
-def test_a_name_is_tried_on_all_its_addresses(
-    play_on_sockets: Play, monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
-    async def scene(network: Network) -> None:
-        listener = await RawListener.listen(network)
-        port = listener.port
-        stream = (socket.SOCK_STREAM, 6, "")
-        found: list[tuple[object, ...]] = [
-            (socket.AF_INET, *stream, (host, port)) for host in ("127.0.0.2", "127.0.0.1")
-        ]
-
-        async def resolve(self: object, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
-            if host == "origin.test":
-                return found
-            return [(socket.AF_INET, *stream, (host, port))]  # uvloop asks for literals too
-
-        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", resolve, raising=False)
-        fillers: list[socket.socket] = []
-        with socket.socket() as full:
-            if first == "silent":
-                full.bind(("127.0.0.2", port))
-                fillers = fill(full)
-            began = network.now()
-            client = await network.dial(RawPeer, "origin.test", port, timeout=5.0, happy_eyeballs=0.05)
-            assert network.now() - began < 0.9, "the kernel repeats a SYN after one second"
-        assert client.peer_address == ("127.0.0.1", port)
-        client.abort()
-        for filler in fillers:
-            filler.close()
-        listener.close()
-        await (await listener.accept()).wait_lost()
 
     play_on_sockets(scene)
 

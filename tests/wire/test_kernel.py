@@ -1,0 +1,34 @@
+"""What the kernel still holds for the peer."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from perdure.wire.kernel import kernel_queue
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+def test_octets_that_the_peer_has_not_taken_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sender = socket.create_connection(listening.getsockname())
+        receiver, _ = listening.accept()
+    with sender, receiver:
+        assert kernel_queue(sender) == 0
+        sender.setblocking(False)
+        taken = sender.send(b"x" * (32 << 20))
+        held = kernel_queue(sender)
+        assert 0 < held <= taken
+        received = 0
+        while received < taken:
+            received += len(receiver.recv(1 << 20))
+        assert kernel_queue(sender) < held
+
+
+def test_without_a_socket_nothing_is_held() -> None:
+    assert kernel_queue(None) == 0
+    closed = socket.socket()
+    closed.close()
+    assert kernel_queue(closed) == 0

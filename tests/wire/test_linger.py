@@ -1,0 +1,75 @@
+"""Lingering close: the peer reads our last response while it still sends. RFC 9112 §9.6."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from perdure.wire.network import Network
+from tests.wire.conftest import Play
+from tests.wire.recorder import MEBIBYTE, joined
+
+
+@pytest.mark.row("R120")
+def test_linger_lets_the_peer_read_the_response_while_it_still_uploads(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.send(b"u" * MEBIBYTE)
+        await wire.until("octets")
+        seen = len(wire.received)
+        wire.write(b"413 too much")
+        wire.linger(8 * MEBIBYTE, 2.0, 10.0)
+        assert await peer.receive_all() == b"413 too much"
+        assert peer.ended
+        assert not peer.reset
+        peer.close()
+        await wire.until("lost")
+        assert wire.error is None
+        assert len(wire.received) == seen, "nothing is delivered while lingering"
+
+    play(scene)
+
+
+def test_linger_beyond_its_octets_still_lets_the_peer_read_the_response(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write(b"413 too much")
+        wire.linger(1000, 0.4, 10.0)
+        peer.send(b"u" * 16 * MEBIBYTE)
+        assert await peer.receive_all() == b"413 too much"
+        assert not peer.reset
+        began = wire.now()
+        await wire.until("lost")
+        assert wire.now() - began < 3
+        await peer.wait_lost()
+
+    play(scene)
+
+
+def test_linger_gives_up_on_a_silent_peer(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        began = wire.now()
+        wire.write(b"bye")
+        wire.linger(1000, 0.2, 5.0)
+        await wire.until("lost")
+        assert 0.15 < wire.now() - began < 2
+        assert await peer.receive_all() == b"bye"
+        peer.close()
+
+    play(scene)
+
+
+def test_linger_gives_up_on_a_peer_that_never_stops(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.linger(1 << 40, 5.0, 0.3)
+        began = wire.now()
+        while not wire.lost:
+            peer.send(b"more")
+            await asyncio.sleep(0.01)
+        assert wire.now() - began < 3
+        peer.abort()
+
+    play(scene)
