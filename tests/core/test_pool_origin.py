@@ -98,6 +98,7 @@ def test_what_is_learned_holds_for_connections_that_already_lie_idle(pool: Drive
     pool.peer_closes(first)
     assert second.idle_deadline == pytest.approx(9.0)
     pool.expire()
+    pool.expire(60.0)
     assert pool.closed == [(1, Reason.PEER_CLOSED), (2, IDLE_LEARNED)]
 
 

@@ -93,8 +93,6 @@ class Ledger(Assignment[Handle]):
         del home.idle[entry]
         del self._idle[entry]
         self._hand_out(entry, now)
-        if self._line:
-            self._fill(now)
         return Use(entry)
 
     def lease_fresh(self, origin: Hashable, now: float) -> Answer[Handle]:

@@ -192,9 +192,6 @@ class Assignment(Generic[Handle]):
     def _lay_back(self, home: Origin[Handle], entry: Entry[Handle], now: float) -> None:
         """Take back a connection that was granted but not used: as idle as it was."""
         entry.ticket = None
-        if entry.doom is not None:
-            self._close(home, entry, entry.doom)
-            return
         self._lay_idle(home, entry, now)
 
     def _put_back(self, home: Origin[Handle], ticket: Ticket) -> None:
@@ -248,8 +245,6 @@ class Assignment(Generic[Handle]):
                 return Dial(ticket)
         home.waiting[ticket] = None
         self._line_up(home)
-        if self._line:
-            self._fill(now)
         return Wait(ticket)
 
     def _has_place(self, home: Origin[Handle], ticket: Ticket, now: float) -> bool:
@@ -263,7 +258,7 @@ class Assignment(Generic[Handle]):
         else:
             victim = next(iter(self._idle), None)
             if victim is not None and victim.origin == home.key:
-                victim = home.victim(ticket.need, now)
+                victim = home.victim(ticket.need, now) or self._idle_elsewhere(home)
         if victim is None:
             for canary in home.idle:  # spared, and the only one: look again once it has ripened
                 self._schedule(canary, home.ripens_at(canary, now))
@@ -272,6 +267,10 @@ class Assignment(Generic[Handle]):
             home.learning.saw_survival(now - victim.idle_since, now)
         self._close(self._origins[victim.origin], victim, Reason.PRESSURE)
         return True
+
+    def _idle_elsewhere(self, home: Origin[Handle]) -> Entry[Handle] | None:
+        """The least recently used idle connection of another origin; `home` has one idle itself."""
+        return next((entry for entry in self._idle if entry.origin != home.key), None)
 
     def _is_older_in_line(self, ticket: Ticket) -> bool:
         first = self._first_in_line()

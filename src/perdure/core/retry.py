@@ -110,10 +110,7 @@ def may_retry(failure: Failure) -> Verdict:
 
     RFC 9110 §9.2.2, RFC 9112 §9.3.1 and §9.3.2.
     """
-    for verdict, holds in RULE:  # noqa: B007 - the last row always holds
-        if holds(failure):
-            break
-    return verdict
+    return next(verdict for verdict, holds in RULE if holds(failure))
 
 
 def is_repeatable(method: bytes, has_idempotency_key: bool, replayable: bool) -> bool:

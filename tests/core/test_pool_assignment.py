@@ -1,0 +1,399 @@
+"""Who gets which connection, and which one ends to make room: RFC 9112 §9.4."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.core.pool import Entry, EntryState, Grant, Ledger, PoolSettings, Ticket, TicketState, Use
+from perdure.core.pool_assignment import REMEMBERED_ORIGINS
+from perdure.core.reason import Reason
+from tests.core.pool_driver import PERSISTS, Driver
+
+
+@pytest.fixture
+def pool() -> Driver:
+    return Driver()
+
+
+def small(per_origin: int, total: int = 100) -> Driver:
+    return Driver(PoolSettings(max_per_origin=per_origin, max_total=total))
+
+
+# --- order of connections --------------------------------------------------------------------
+
+
+def test_connection_used_last_is_used_first_so_that_surplus_ones_expire(pool: Driver) -> None:
+    pool.idle(3)
+    assert [pool.used().number for _ in range(3)] == [3, 2, 1]
+
+
+def test_spread_takes_the_longest_idle_one() -> None:
+    pool = Driver(PoolSettings(order="spread"))
+    pool.idle(3)
+    assert [pool.used().number for _ in range(3)] == [1, 2, 3]
+
+
+def test_expired_connection_that_is_met_is_closed_with_its_reason_and_the_next_one_is_used(
+    pool: Driver,
+) -> None:
+    older, younger = pool.idle(2)
+    younger.idle_deadline = 1.0
+    pool.now = 2.0
+    assert pool.used() is older
+    assert pool.closed == [(younger.number, Reason.IDLE_LIMIT)]
+
+
+# --- the cap of an origin --------------------------------------------------------------------
+
+
+def test_requests_beyond_the_cap_wait_and_are_served_first_in_first_out() -> None:
+    pool = small(2)
+    leased = [pool.fresh(), pool.fresh()]
+    waiting = [pool.ticket() for _ in range(3)]
+    assert not pool.dials
+    for entry in leased:
+        pool.release(entry)
+    assert pool.granted[-2:] == waiting[:2]
+    pool.release(pool.taken(waiting[1]))
+    assert pool.granted[-1] is waiting[2]
+
+
+def test_nobody_overtakes_who_waits() -> None:
+    pool = small(1)
+    leased = pool.fresh()
+    first = pool.ticket()
+    second = pool.ticket(fresh=True)
+    third = pool.ticket()
+    pool.release(leased)
+    pool.release(pool.taken(first))
+    assert pool.closed == [(1, Reason.PRESSURE)]  # the second wants a fresh one
+    assert pool.dials == [second]
+    assert third.state is TicketState.WAITING
+
+
+def test_connection_that_ends_gives_its_place_to_who_waits() -> None:
+    pool = small(1)
+    leased = pool.fresh()
+    waiting = pool.ticket()
+    pool.release(leased, Reason.CLOSE_RECEIVED)
+    assert pool.closed == [(1, Reason.CLOSE_RECEIVED)]
+    assert pool.dials == [waiting]
+
+
+def test_fresh_connection_at_the_cap_takes_the_place_of_the_longest_idle_one(pool: Driver) -> None:
+    pool.idle(8)
+    ticket = pool.ticket(fresh=True)
+    assert pool.closed == [(1, Reason.PRESSURE)]
+    assert pool.dials == [ticket]
+
+
+def test_only_idle_connections_are_closed_for_a_place(pool: Driver) -> None:
+    for _ in range(8):
+        pool.fresh()
+    pool.ticket(fresh=True)
+    assert not pool.closed
+    assert not pool.dials
+
+
+# --- the total cap ---------------------------------------------------------------------------
+
+
+def test_idle_connections_count_and_the_least_recently_used_one_makes_room() -> None:
+    pool = small(8, total=3)
+    pool.idle(1, "a")
+    pool.idle(2, "b")
+    pool.fresh("c")
+    assert pool.closed == [(1, Reason.PRESSURE)]
+    assert pool.ledger.statistics(0.0).connections == 3
+
+
+def test_connection_that_becomes_idle_elsewhere_makes_room_for_who_waits() -> None:
+    pool = small(8, total=2)
+    first, _ = pool.fresh("a"), pool.fresh("a")
+    waiting = pool.ticket("b")
+    assert not pool.dials
+    pool.release(first)
+    assert pool.closed == [(1, Reason.PRESSURE)]
+    assert pool.dials == [waiting]
+
+
+def test_free_place_goes_to_who_waits_longest_of_all_origins() -> None:
+    pool = small(2, total=2)
+    leased = [pool.fresh("a"), pool.fresh("a")]
+    tickets = [pool.ticket(origin) for origin in ("b", "c", "b")]
+    for entry in leased:
+        pool.release(entry, Reason.CLOSE_RECEIVED)
+    assert pool.dials == tickets[:2]
+
+
+def test_origin_at_its_own_cap_does_not_hold_up_the_line() -> None:
+    pool = small(1, total=2)
+    pool.fresh("a")
+    other = pool.fresh("b")
+    stuck, next_one = pool.ticket("a"), pool.ticket("c")
+    pool.release(other, Reason.CLOSE_RECEIVED)
+    assert pool.dials == [next_one]
+    assert stuck.state is TicketState.WAITING
+
+
+def test_released_connection_stays_with_its_origin_while_others_have_some() -> None:
+    pool = small(8, total=2)
+    ours, theirs = pool.fresh("a"), pool.fresh("b")
+    pool.ticket("b")
+    waiting = pool.ticket("a")
+    pool.release(ours)
+    assert pool.granted[-1] is waiting
+    assert not pool.closed
+    assert theirs.state is EntryState.LEASED
+
+
+def test_origin_that_has_none_at_all_goes_first_if_it_waits_longest() -> None:
+    pool = small(8, total=1)
+    busy = pool.fresh("a")
+    starving = pool.ticket("b")
+    pool.ticket("a")
+    pool.release(busy)
+    assert pool.closed == [(1, Reason.PRESSURE)]
+    assert pool.dials == [starving]
+
+
+def test_new_request_does_not_overtake_the_line_when_an_expired_connection_frees_a_place() -> None:
+    pool = small(1, total=2)
+    pool.fresh("a")
+    (aged,) = pool.idle(1, "b")
+    aged.idle_deadline = 5.0
+    pool.now = 6.0
+    pool.ticket("a")  # at its own cap
+    asked = pool.ticket("b")
+    assert pool.closed == [(aged.number, Reason.IDLE_LIMIT)]
+    assert pool.dials == [asked]
+
+
+def test_waiting_ticket_that_was_cancelled_leaves_the_line() -> None:
+    pool = small(8, total=1)
+    busy = pool.fresh("a")
+    first, second = pool.ticket("b"), pool.ticket("c")
+    pool.ledger.cancel(first, 0.0)
+    pool.release(busy)
+    assert pool.dials == [second]
+
+
+def test_idle_connection_elsewhere_makes_room_before_a_canary_is_waited_for() -> None:
+    pool = small(8, total=2)
+    (canary,) = pool.idle(1, "a")
+    (other,) = pool.idle(1, "b")
+    asked = pool.ticket("a", repeatable=False)
+    assert pool.dials == [asked]
+    assert pool.closed == [(other.number, Reason.PRESSURE)]
+    assert canary.state is EntryState.IDLE
+
+
+def test_canary_of_the_same_origin_ripens_under_the_total_cap_too() -> None:
+    pool = small(8, total=1)
+    pool.idle()
+    waiting = pool.ticket(repeatable=False)
+    assert not pool.dials
+    pool.expire()
+    assert pool.now == pytest.approx(0.1)
+    assert pool.dials == [waiting]
+
+
+# --- dials -----------------------------------------------------------------------------------
+
+
+def test_dialled_connection_goes_to_who_waits_longest() -> None:
+    pool = Driver()
+    first, second = pool.ticket(), pool.ticket()
+    entry = pool.connect(second)
+    assert pool.granted == [first]
+    assert pool.taken(first) is entry
+    pool.connect(first)
+    assert pool.granted == [first, second]
+
+
+def test_released_connection_serves_a_ticket_whose_dial_is_under_way(pool: Driver) -> None:
+    released = pool.fresh()
+    ticket = pool.ticket()
+    pool.release(released)
+    assert pool.taken(ticket) is released
+    fresh = pool.connect(ticket)
+    assert fresh.state is EntryState.IDLE
+
+
+def test_dial_whose_ticket_was_served_serves_the_next_request_so_that_none_is_dialled_twice(
+    pool: Driver,
+) -> None:
+    released = pool.fresh()
+    served = pool.ticket()
+    pool.release(released)
+    pool.taken(served)
+    later = pool.ticket()
+    assert pool.dials == [served]
+    entry = pool.connect(served)
+    assert pool.taken(later) is entry
+    assert not entry.reused
+
+
+def test_failed_dial_refuses_its_own_ticket(pool: Driver) -> None:
+    ticket, other = pool.ticket(), pool.ticket()
+    pool.fail(ticket, Reason.CONNECT_TIMEOUT)
+    assert pool.refused == [(ticket, Reason.CONNECT_TIMEOUT)]
+    assert pool.dials == [other]
+
+
+def test_who_counted_on_a_dial_that_failed_is_dialled_for(pool: Driver) -> None:
+    released = pool.fresh()
+    served = pool.ticket()
+    pool.release(released)
+    pool.taken(served)
+    later = pool.ticket()
+    pool.fail(served)
+    assert not pool.refused
+    assert pool.dials == [later]
+
+
+def test_failed_dial_gives_its_place_to_the_line() -> None:
+    pool = small(8, total=1)
+    failing = pool.ticket("a")
+    waiting = pool.ticket("b")
+    pool.fail(failing)
+    assert pool.dials == [waiting]
+
+
+def test_dial_of_a_cancelled_ticket_counts_until_it_is_told_of(pool: Driver) -> None:
+    ticket = pool.ticket()
+    pool.ledger.cancel(ticket, 0.0)
+    assert pool.ledger.statistics(0.0).dialling == 1
+    entry = pool.connect(ticket)
+    assert entry.state is EntryState.IDLE
+    assert pool.used() is entry
+
+
+def test_dial_of_a_cancelled_ticket_is_taken_over_by_who_waits() -> None:
+    pool = small(1)
+    cancelled, waiting = pool.ticket(), pool.ticket()
+    pool.ledger.cancel(cancelled, 0.0)
+    entry = pool.connect(cancelled)
+    assert pool.taken(waiting) is entry
+
+
+def test_warm_dials_up_to_the_count_and_closes_nothing_for_it() -> None:
+    pool = small(4, total=5)
+    pool.idle(3, "b")
+    for wanted, dials in ((1, 1), (9, 2)):
+        pool.ledger.warm("a", wanted, 0.0)
+        pool.carry_out()
+        assert len(pool.dials) == dials
+    assert not pool.closed
+
+
+# --- tickets that lose their connection ------------------------------------------------------
+
+
+def test_ticket_whose_granted_connection_ends_keeps_its_place_in_the_order() -> None:
+    pool = small(2)
+    entries = [pool.fresh(), pool.fresh()]
+    tickets = [pool.ticket() for _ in range(4)]
+    pool.release(entries[0])
+    pool.release(entries[1])
+    assert pool.granted[-2:] == tickets[:2]
+    pool.peer_closes(entries[1])
+    pool.peer_closes(entries[0])
+    assert pool.dials == [tickets[1], tickets[1]]  # the first counts on the dial under way
+    assert [pool.take(ticket) for ticket in tickets[:2]] == [None, None]
+    for ticket in tickets[:2]:
+        assert pool.connect(tickets[1]) is pool.taken(ticket)
+
+
+def test_granted_connection_that_grew_too_old_before_it_was_taken_goes_back() -> None:
+    pool = small(1)
+    pool.idle()
+    pool.now = 20.0
+    used = pool.used()  # proves twenty seconds when it is answered
+    waiting = pool.ticket(repeatable=False)
+    pool.release(used)
+    pool.now = 45.0
+    assert pool.take(waiting) is None
+    assert pool.closed == [(1, Reason.PRESSURE)]
+    assert pool.dials == [waiting]
+
+
+def test_granted_connection_past_its_limit_is_closed_and_the_ticket_dialled_for() -> None:
+    pool = small(1)
+    used = pool.fresh()
+    waiting = pool.ticket()
+    pool.release(used)
+    pool.now = 60.0
+    assert pool.take(waiting) is None
+    assert pool.closed == [(1, Reason.IDLE_LIMIT)]
+    assert pool.dials == [waiting]
+
+
+# --- what does not grow ----------------------------------------------------------------------
+
+
+def test_origins_without_connections_are_forgotten_at_last() -> None:
+    pool = Driver()
+    for number in range(REMEMBERED_ORIGINS + 10):
+        entry = pool.fresh(f"{number}")
+        pool.release(entry)
+        pool.now += 2.0
+        pool.peer_closes(entry)
+        pool.now -= 2.0
+    learned = pool.ledger.statistics(0.0).learned
+    assert len(learned) == REMEMBERED_ORIGINS
+    assert "9" not in learned
+    assert "10" in learned
+
+
+def test_deadlines_of_connections_that_ended_do_not_pile_up(pool: Driver) -> None:
+    for _ in range(2000):
+        pool.release(entry := pool.fresh())
+        pool.ledger.discard(entry, Reason.SURPLUS_OCTETS, pool.now)
+        pool.carry_out()
+        pool.now += 0.001
+    kept = pool.idle(2)
+    looks = 0
+    while pool.ledger.next_deadline() is not None:
+        pool.expire()
+        looks += 1
+    assert looks < 100
+    assert [number for number, _ in pool.closed[-2:]] == [entry.number for entry in kept]
+
+
+@pytest.mark.parametrize("connections", [100, 1000])
+def test_lease_and_release_look_at_no_other_connection(connections: int) -> None:
+    """Counted, not timed: hashing an entry is how any pass over the pool would show."""
+    hashed = 0
+
+    class Counted:
+        def __hash__(self) -> int:
+            nonlocal hashed
+            hashed += 1
+            return 7
+
+    ledger: Ledger[None] = Ledger(PoolSettings(max_per_origin=connections, max_total=connections))
+    origin, entries = Counted(), list[Entry[None]]()
+    for _ in range(connections):
+        answer = ledger.lease(origin, 0.0, True)
+        assert not isinstance(answer, Use)
+        ledger.dialled(answer.ticket, None, 0.0)
+        taken = ledger.take(answer.ticket, 0.0)
+        assert taken is not None
+        entries.append(taken)
+    for entry in entries:
+        ledger.release(entry, 0.0, PERSISTS)
+    hashed = 0
+    answer = ledger.lease(origin, 1.0, True)
+    assert isinstance(answer, Use)
+    ledger.release(answer.entry, 1.0, PERSISTS)
+    assert hashed == 2
+
+
+def test_grant_is_told_once(pool: Driver) -> None:
+    ticket = pool.ticket()
+    assert isinstance(ticket, Ticket)
+    pool.dials.clear()
+    pool.ledger.dialled(ticket, 1, 0.0)
+    assert [type(action) for action in pool.ledger.take_actions()] == [Grant]
+    assert pool.ledger.take_actions() == ()
