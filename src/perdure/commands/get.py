@@ -26,6 +26,8 @@ logger = logging.getLogger("perdure.commands")
 Tell = Callable[[Row], None]
 FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 """What `-d` is said to be, unless a field says otherwise (curl)."""
+PLAIN: Final = ("Accept-Encoding", "identity")
+"""What comes is what is printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,10 @@ class GetOptions:
     """Write the content of the response to a file."""
     include: bool = field(default=False, metadata={"short": "-i"})
     """Print the head of the response before its content."""
+    ca_file: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """PEM file of the authorities that https servers are verified with; none: the system's."""
+    verify: bool = True
+    """Whether the certificates of https servers are verified."""
 
     def __post_init__(self) -> None:
         if self.total > 1 and (self.output is not None or self.include):
@@ -92,7 +98,10 @@ def run(manner: Manner, read: Read) -> int:
     if manner.json:
         rows.sort()
         print_json({"requests": [row.document() for row in rows], "totals": totals.document()})
-    elif not single:
+    elif single:
+        for line in totals.lines():
+            logger.info("%s", line)
+    else:
         print("\n".join(totals.lines()))
     return exit_status(rows, totals)
 
@@ -162,12 +171,14 @@ async def _ask_in_turn(
                 tell(failed_row(number, url, now() - began, error))
                 continue
             totals.answered += 1
-            tell(answered_row(number, url, now() - began, response))
+            seconds = now() - began
+            tell(answered_row(number, url, seconds, response))
+            tell_exchange(number, options.verb, seconds, response)
             if options.total == 1:
                 deliver(response, options)
 
     began = now()
-    async with AsyncClient(**asdict(settings)) as client:
+    async with AsyncClient(verify=options.verify, ca_file=options.ca_file, **asdict(settings)) as client:
         await asyncio.gather(*(work() for _ in range(options.connections)))
         totals.seconds = now() - began
     if impossible:
@@ -182,7 +193,7 @@ async def _ask_in_turn(
 def answered_row(number: int, url: str, seconds: float, response: Response) -> Row:
     """The row of a whole response."""
     used = response.connection
-    octets = len(response.content)
+    octets = len(response.raw_content)
     idle = used.idle_seconds if used.reused else 0.0
     return Row(number, url, response.status, octets, seconds, used.id, used.reused, idle, used.ends)
 
@@ -193,15 +204,34 @@ def failed_row(number: int, url: str, seconds: float, error: Any) -> Row:
     return Row(number, url, None, 0, seconds, None, error.reused, error.idle_seconds, error.reason, text)
 
 
+def tell_exchange(number: int, method: str, seconds: float, response: Response) -> None:
+    """The story of one exchange: where it went and what becomes of the connection; with -vv the head."""
+    used = response.connection
+    how = f"after {used.idle_seconds:.3f} s idle, use {used.uses}" if used.reused else "just opened"
+    logger.info("connection %d: request %d, %s %s (%s)", used.id, number, method, response.url, how)
+    for line in head_of(response).decode("latin-1").splitlines():
+        logger.debug("connection %d: < %s", used.id, line)
+    fate = "persists" if used.ends is None else f"ends: {used.ends}"
+    logger.info(
+        "connection %d: %d %s, %d octets in %.2f ms; %s",
+        used.id,
+        response.status,
+        response.reason_phrase,
+        len(response.raw_content),
+        seconds * 1000,
+        fate,
+    )
+
+
 def deliver(response: Response, options: GetOptions) -> None:
     """Print one response, or write it to the file."""
     with contextlib.ExitStack() as stack:
         out = sys.stdout.buffer
         if options.output is not None:
-            out = stack.enter_context(options.output.open("wb"))  # type: ignore[assignment]  # both write octets
+            out = stack.enter_context(options.output.open("wb"))
         if options.include:
             out.write(head_of(response))
-        out.write(response.content)
+        out.write(response.raw_content)
         out.flush()
 
 
@@ -230,8 +260,11 @@ def fields_of(options: GetOptions) -> list[tuple[str, str]]:
         if not colon or not name:
             raise CouldNot(f"--header: NAME: VALUE expected, got {text!r}")
         fields.append((name, value.strip()))
-    if options.data is not None and not any(name.lower() == "content-type" for name, _ in fields):
+    given = {name.lower() for name, _ in fields}
+    if options.data is not None and "content-type" not in given:
         fields.append(FORM)
+    if "accept-encoding" not in given:
+        fields.append(PLAIN)
     return fields
 
 
@@ -260,13 +293,18 @@ def ask_in_pipelines(options: GetOptions, settings: ClientSettings, tell: Tell) 
     began = now()
     for index, plan in enumerate(plans):
         mine = range(index + 1, options.total + 1, len(plans))
-        ask_one_in_pipelines(plan, mine, options.connections, tell, totals, numbers)
+        ask_one_in_pipelines(plan, mine, options, tell, totals, numbers)
     totals.seconds = now() - began
     return totals
 
 
 def ask_one_in_pipelines(
-    plan: Plan, numbers: Sequence[int], lanes: int, tell: Tell, totals: Totals, connections: Iterator[int]
+    plan: Plan,
+    numbers: Sequence[int],
+    options: GetOptions,
+    tell: Tell,
+    totals: Totals,
+    connections: Iterator[int],
 ) -> None:
     """Share the requests to one URL among pipelines that run at the same time."""
     from concurrent.futures import ThreadPoolExecutor
@@ -275,7 +313,7 @@ def ask_one_in_pipelines(
     from perdure.wire.blocking import BlockingNetwork
 
     network = BlockingNetwork()
-    dial = dialler(plan, network)
+    dial = dialler(plan, network, verify=options.verify, ca_file=options.ca_file)
     lock = threading.Lock()
 
     def run_lane(mine: Sequence[int]) -> None:
@@ -289,6 +327,7 @@ def ask_one_in_pipelines(
                 totals.opened += pipeline.opened
                 totals.closes.update(pipeline.closes)
 
+    lanes = options.connections
     shares = [numbers[lane::lanes] for lane in range(lanes)]
     with ThreadPoolExecutor(lanes) as pool:
         for done in [pool.submit(run_lane, share) for share in shares if share]:

@@ -58,10 +58,12 @@ class Sent(NamedTuple):
     """Octets the system had taken before it."""
 
 
-def dialler(plan: Plan, network: StreamNetwork) -> Callable[[], StreamWire]:
-    """What dials the origin of a plan."""
+def dialler(
+    plan: Plan, network: StreamNetwork, *, verify: bool, ca_file: str | None
+) -> Callable[[], StreamWire]:
+    """What dials the origin of a plan. Raises TlsSettings: see `client_context`."""
     origin = plan.location.origin
-    tls = client_context() if origin.scheme == "https" else None
+    tls = client_context(verify=verify, ca_file=ca_file) if origin.scheme == "https" else None
 
     def dial() -> StreamWire:
         settings = plan.settings

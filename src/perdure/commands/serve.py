@@ -156,7 +156,7 @@ def load_target(target: str) -> Application:
     if not callable(application):
         kind = type(application).__name__
         raise CouldNot(f"{target}: an ASGI application expected, got an object of type {kind}")
-    return application  # type: ignore[no-any-return]  # what it takes shows when it is called
+    return application
 
 
 def _module(name: str, target: str) -> object:

@@ -1,0 +1,169 @@
+"""The command line as a person uses it: exit statuses, help, and one line for each error."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from perdure import cli
+from perdure.commands.command import parameters_of
+from perdure.wire.clock import cpu_seconds
+from tests.programs import perdure
+
+NAMES = [command.section.name for command in cli.COMMANDS]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of loopback on which nobody listens, and nobody will."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        yield bound.getsockname()[1]
+
+
+def assert_could_not(arguments: list[str], pattern: str, folder: Path | None = None) -> None:
+    """The command ends with status 2, one line on standard error, and nothing on standard output."""
+    result = perdure(*arguments, folder=folder)
+    assert re.fullmatch(f"perdure: {pattern}\n", result.stderr), result.stderr
+    assert result.stdout == ""
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        (["sevre"], r"no such command 'sevre'.*serve.*"),
+        (["serve", "--idel-timeout", "3"], r"no such option: --idel-timeout.*--idle-timeout.*"),
+        (["serve", "--idle-timeout"], r"option '--idle-timeout' requires an argument"),
+        (["serve", "--idle-timeout", "fast"], r'--idle-timeout: a number of seconds expected, got "fast"'),
+        (["serve", "--announce", "x"], r'--announce: one of "always", "http10", "never" expected, got "x"'),
+        (["serve", "--workers", "0"], r'--workers: a number, at least 1, expected, got "0"'),
+        (["serve", "--bind", "8000"], r"bind address: expected HOST:PORT or unix:PATH, got '8000'"),
+        (["serve", "--tls-key", "k"], r"serve: tls_key: its certificate expected in tls_cert, got none"),
+        (["serve", "--tls-cert", "absent.pem"], r"certificate file absent\.pem: no such file"),
+        (["serve", "absent"], r"cannot serve 'absent': not a folder"),
+        (["serve", "absent:application"], r"absent:application: no module named absent \(looked in .*\)"),
+        (["serve", "json:absent"], r"json:absent: absent expected in it, found none of that name"),
+        (
+            ["serve", "json:__name__"],
+            r"json:__name__: an ASGI application expected, got an object of type str",
+        ),
+        (["serve", "--config", "absent.toml"], r"absent\.toml: cannot be read: No such file or directory"),
+        (["gateway"], r"gateway: to: the URL of an origin expected, got none"),
+        (["gateway", "--to", "ftp://a/"], r"URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'"),
+        (["gateway", "--origin-idle-timeout", "x"], r'--origin-idle-timeout: a number of seconds exp.* "x"'),
+        (["get"], r"get: a URL expected, got none"),
+        (["get", "127.0.0.1:80"], r"URL: expected http://HOST/\.\.\., got '127\.0\.0\.1:80'"),
+        (["get", "http://a:99999/"], r"URL: expected a port from 1 to 65535, got 99999 in 'http://a:99999/'"),
+        (["get", "-n", "many", "http://a/"], r'--requests: a number, at least 1, expected, got "many"'),
+        (["get", "-H", "X", "http://127.0.0.1:1/"], r"--header: NAME: VALUE expected, got 'X'"),
+        (["get", "-d", "@absent", "http://127.0.0.1:1/"], r"--data: absent: No such file or directory"),
+        (["get", "-o", "f", "-n", "2", "http://a/"], r"get: --output and --include take one request, got 2"),
+        (
+            ["get", "--pipeline", "2", "-X", "POST", "http://a/"],
+            r"--pipeline: an idempotent method .*, got POST .*",
+        ),
+        (["get", "http://nobody.invalid/"], r"nobody\.invalid:80: the name has no address .*"),
+        (
+            ["get", "--pipeline", "2", "http://nobody.invalid/"],
+            r"nobody\.invalid:80: the name has no address .*",
+        ),
+        (["demo", "--connections", "x"], r'--connections: a number, at least 1, expected, got "x"'),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(
+    arguments: list[str], pattern: str, tmp_path: Path
+) -> None:
+    assert_could_not(arguments, pattern, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command", [["serve"], ["serve", "--workers", "2"], ["gateway", "--to", "http://127.0.0.1:1"]]
+)
+def test_busy_port_is_one_line_and_status_2(command: list[str], busy_port: int) -> None:
+    bind = f"127.0.0.1:{busy_port}"
+    assert_could_not([*command, "--bind", bind], f"cannot listen on {bind}: .*")
+
+
+@pytest.mark.parametrize("how", [[], ["-n", "3", "-c", "2"], ["--pipeline", "2"], ["--json"]])
+def test_refused_connection_is_one_line_and_status_2(how: list[str], silent_port: int) -> None:
+    result = perdure("get", *how, f"http://127.0.0.1:{silent_port}/")
+    assert re.fullmatch(f"perdure: 127.0.0.1:{silent_port}: connecting failed: .*\n", result.stderr)
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ('[gateway]\norigin_idle_timeout = "fast"\n', r'perdure\.toml: gateway\.origin_idle_timeout: a number of seconds expected, got "fast"'),
+        ("[serve]\nidle_timout = 3\n", r"perdure\.toml: serve\.idle_timout: no such setting; did you mean idle_timeout\?"),
+        ("[server]\n", r"perdure\.toml: server: no such table; did you mean serve\?"),
+        ("[serve\n", r"perdure\.toml: TOML expected: .*line 1.*"),
+        ("[serve]\nworkers = 0\n", r"perdure\.toml: serve\.workers: a number, at least 1, expected, got 0"),
+    ],
+)  # fmt: skip
+def test_error_in_the_file_is_one_line_and_status_2(text: str, pattern: str, tmp_path: Path) -> None:
+    (tmp_path / "perdure.toml").write_text(text, encoding="utf-8")
+    assert_could_not(["serve", "--config", "perdure.toml"], pattern, tmp_path)
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = perdure("serve", "absent", "--debug")
+    assert "Traceback" in result.stderr
+    assert result.returncode != 0
+
+
+def test_version_is_one_line() -> None:
+    result = perdure("--version")
+    assert re.fullmatch(r"perdure \d+\.\d+\.\d+\n", result.stdout)
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_of_each_command_shows_its_flags_and_an_example(name: str) -> None:
+    result = perdure(name, "--help")
+    assert result.returncode == 0
+    assert f"Example: perdure {name}" in result.stdout
+    words = set(re.findall(r"--[a-z0-9.-]+", result.stdout))
+    (command,) = (command for command in cli.COMMANDS if command.section.name == name)
+    flags = {s.flag for s in command.section.settings().values() if not s.metadata.get("argument")}
+    assert flags | {"--json", "--verbose", "--debug", "--config", "--help"} <= words
+
+
+def test_help_without_a_command_lists_the_commands() -> None:
+    result = perdure()
+    assert all(name in result.stdout for name in NAMES)
+    assert "perdure:" not in result.stderr
+
+
+def test_no_two_settings_of_a_command_share_a_name_with_another_meaning() -> None:
+    for command in cli.COMMANDS:
+        names = [parameter.name for parameter in parameters_of(command.section)]
+        assert len(names) == len(set(names))
+        assert not {"config", "json", "verbosity", "debug"} & set(names)
+
+
+def test_help_is_quick(benchmark_seconds: float = 0.5) -> None:
+    """Of processor time, so that a busy machine does not fail it; nothing of asyncio is imported."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        perdure("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        assert spent < benchmark_seconds
