@@ -11,6 +11,8 @@ from tests import peers
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND_SECONDS = 120
+# env, so that the applications of the tests are found from any folder.
+COMMAND = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "perdure")
 
 
 def serve(target: str, *flags: str) -> AbstractContextManager[peers.Peer]:
@@ -19,7 +21,7 @@ def serve(target: str, *flags: str) -> AbstractContextManager[peers.Peer]:
     def command(folder: Path, port: int) -> list[str]:
         what = str(folder / "pages") if target == "pages" else target
         where = ["--bind", f"{peers.LOOPBACK}:{port}"]
-        return [sys.executable, "-m", "perdure", "serve", what, *where, *flags]
+        return [*COMMAND, "serve", what, *where, *flags]
 
     return peers.running("perdure-serve", command)
 
@@ -30,14 +32,14 @@ def gateway(*origins: str, flags: tuple[str, ...] = ()) -> AbstractContextManage
     def command(folder: Path, port: int) -> list[str]:
         to = [word for origin in origins for word in ("--to", origin)]
         where = ["--bind", f"{peers.LOOPBACK}:{port}"]
-        return [sys.executable, "-m", "perdure", "gateway", *to, *where, *flags]
+        return [*COMMAND, "gateway", *to, *where, *flags]
 
     return peers.running("perdure-gateway", command)
 
 
 def perdure(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
-    return run(sys.executable, "-m", "perdure", *arguments)
+    return run(*COMMAND, *arguments)
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

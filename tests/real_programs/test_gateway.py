@@ -47,7 +47,7 @@ def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_apa
     # %k counts the requests before this one on its connection: 0 is the first.
     log = 'LogFormat "%k" kept\nCustomLog kept.log kept'
     with (
-        peers.apache(max_requests=0, modules=("log_config",), more=log) as origin,
+        peers.apache(max_requests=0, more=log) as origin,
         ours.gateway(origin.url) as gateway,
     ):
         ab_through(gateway)
