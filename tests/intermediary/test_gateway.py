@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.intermediary.conftest import GET, OK, Play, Stage, answer, status, value, values
+from tests.intermediary.conftest import OK, Play, Stage, answer, status
 
 
 def test_request_and_response_cross(play: Play) -> None:

@@ -272,10 +272,14 @@ def forward_response(response: Response, rules: Forwarding, date: Callable[[], F
         date: makes our own Date field, for a response that came without one.
 
     Raises:
-        RemoteViolation: with status 502 if it nominates what must not be removed.
+        RemoteViolation: with status 502 if it nominates what must not be removed, or as
+            `refuse_response` says.
+        LocalViolation: the hook failed.
 
     RFC 9110 §6.6.1 (Date), §7.6.1, §7.6.3.
     """
+    if response.facts.codings or response.status == 101:
+        refuse_response(response)
     lines = strip(response.fields, response.facts)
     if not any([line[1] == b"date" for line in lines]):
         lines.append(date())  # 9110 §6.6.1: a recipient with a clock adds what is missing

@@ -1,0 +1,56 @@
+"""Which origins there are, and which one is next."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.client.errors import InvalidURL
+from perdure.intermediary.origins import Balance, parse_origin
+
+
+def test_origin_is_read_from_its_url() -> None:
+    origin = parse_origin("http://Example.test:8001/")
+    assert (origin.key.host, origin.key.port, origin.authority) == (
+        "example.test",
+        8001,
+        b"example.test:8001",
+    )
+    assert parse_origin("https://a").key.port == 443
+    assert parse_origin("http+unix:/run/a.sock").key.unix_path == "/run/a.sock"
+
+
+@pytest.mark.parametrize(
+    "url", ["a:80", "ftp://a", "http://", "http://a/path", "http://a?x", "http+unix:", ""]
+)
+def test_what_is_no_origin_is_refused(url: str) -> None:
+    with pytest.raises(InvalidURL):
+        parse_origin(url)
+
+
+def test_gateway_without_origin_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Balance([])
+
+
+def test_equals_take_turns() -> None:
+    balance = Balance(["http://a", "http://b", "http://c"])
+    chosen = [balance.next().key.host for _ in range(6)]
+    assert sorted(chosen[:3]) == sorted(chosen[3:]) == ["a", "b", "c"]
+
+
+def test_origin_with_the_fewest_exchanges_is_next() -> None:
+    balance = Balance(["http://a", "http://b"])
+    a, b = balance.origins
+    a.outstanding = 2
+    assert {balance.next() for _ in range(4)} == {b}
+    b.outstanding = 3
+    assert balance.next() is a
+
+
+def test_another_origin_is_one_that_was_not_tried() -> None:
+    balance = Balance(["http://a", "http://b"])
+    a, b = balance.origins
+    assert balance.another([a]) is b
+    assert balance.another([a, b]) is None
+    assert Balance(["http://a"]).next().authority == b"a"
+    assert str(a) == "http://a:80"

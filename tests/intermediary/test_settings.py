@@ -1,0 +1,38 @@
+"""Both sides of a gateway, from one set of names."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.intermediary.settings import GATEWAY, split_settings
+
+
+def test_names_go_to_their_side() -> None:
+    own, server, client = split_settings(
+        {"idle_timeout": 5.0, "origin_idle_timeout": 6.0, "origin_verify": False, "host": "origin"}
+    )
+    assert (server.idle_timeout, client.idle_timeout) == (5.0, 6.0)
+    assert (own.origin_verify, own.host) == (False, "origin")
+
+
+def test_gateway_keeps_more_connections_than_a_client_and_believes_silence_less() -> None:
+    client = split_settings({}).client
+    assert (client.max_per_origin, client.max_total) == (64, 1000)
+    assert (client.max_age, client.max_requests, client.unlearned_idle_timeout) == (3600.0, 1000, 15.0)
+    assert split_settings({"origin_max_per_origin": 2}).client.max_per_origin == 2
+
+
+@pytest.mark.parametrize("name", ["nonsense", "origin_nonsense"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="nonsense"):
+        split_settings({name: 1})
+
+
+def test_file_and_flags_know_the_same_names_and_defaults() -> None:
+    settings = GATEWAY.settings()
+    assert settings["origin_max_per_origin"].default == 64
+    assert settings["idle_timeout"].default == 75.0
+    own, server, client = GATEWAY.build({"origin_read_timeout": 3.0, "forwarded": "append"})
+    assert (own.forwarded, server.idle_timeout, client.read_timeout, client.max_total) == (
+        "append", 75.0, 3.0, 1000,
+    )  # fmt: skip
