@@ -15,8 +15,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +28,8 @@ from perdure.config import Count, Part, Seconds, Section
 
 ORIGIN: Final = "perdure.commands.demo_origin:application"
 ANY_PORT: Final = ("--bind", "127.0.0.1:0", "--drain-grace", "0", "--json")
+PATIENCE: Final = 10.0
+"""Seconds for one response, which takes a millisecond or so."""
 PERSISTENT: Final[tuple[str, ...]] = ()
 CLOSING: Final = ("--idle-timeout", "0")
 CLOSING_TOWARD_ORIGIN: Final = (*CLOSING, "--no-origin-persist")
@@ -80,7 +84,7 @@ class Child:
 
     Attributes:
         url: where it listens.
-        cpu: seconds of processor time, once it has ended.
+        cpu: seconds of processor time since it listened, once it has ended.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -95,6 +99,7 @@ class Child:
             _, errors = self._process.communicate()
             raise CouldNot(f"perdure {arguments[0]} did not start: {one_line(errors) or 'it said nothing'}")
         self.url = str(listening["urls"][0])
+        self._starting_cpu = cpu_of(self._process.pid)
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -110,7 +115,7 @@ class Child:
         counted = self._read()
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu = usage.ru_utime + usage.ru_stime
+        self.cpu = usage.ru_utime + usage.ru_stime - self._starting_cpu
         self._close()
         return counted
 
@@ -125,6 +130,15 @@ class Child:
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time of a running process; 0.0 where the system does not tell (proc(5))."""
+    try:
+        figures = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(figures[11]) + int(figures[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -150,7 +164,13 @@ def chain(origin: Sequence[str], gateway: Sequence[str]) -> Iterator[tuple[Child
 def run(manner: Manner, read: Read) -> int:
     """Measure with and without persistence, and say what was saved."""
     (options,) = read()
-    with ended_by_sigterm():
+    if not manner.json:
+        print(
+            f"client, gateway and origin on loopback, {options.connections} requests at a time: "
+            f"{options.seconds:g} s over persistent connections, then as many with a close after each\n",
+            flush=True,
+        )
+    with interruptible():
         persistent = measure(PERSISTENT, PERSISTENT, True, options, None)
         closing = measure(CLOSING, CLOSING_TOWARD_ORIGIN, False, options, persistent.requests)
         if manner.json:
@@ -173,17 +193,18 @@ def stay(manner: Manner) -> None:
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let SIGTERM end us as Ctrl-C does, so that no process is left behind."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def measure(
@@ -196,11 +217,9 @@ def measure(
         persist: whether the client's connections persist.
         count: how many requests; None: as many as the seconds of the options allow.
     """
-    from perdure.wire.network import run as run_loop
-
     with chain(origin, gateway) as (first, second):
         cpu = os.times()
-        sent = run_loop(send_requests(second.url, persist, options, count))
+        sent = run_client(second.url, persist, options, count)
         spent = os.times()
         at_gateway = second.stop()
         at_origin = first.stop()
@@ -224,8 +243,24 @@ class Traffic(NamedTuple):
     seconds: float
 
 
-async def send_requests(url: str, persist: bool, options: DemoOptions, count: int | None) -> Traffic:
-    """Send requests, several at a time, for some seconds or up to some number."""
+def run_client(url: str, persist: bool, options: DemoOptions, count: int | None) -> Traffic:
+    """Send requests from a thread, because an event loop may swallow what a signal raises in it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from perdure.wire.network import run as run_loop
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(run_loop, send_requests(url, persist, options, count, stop)).result()
+        finally:
+            stop.set()
+
+
+async def send_requests(
+    url: str, persist: bool, options: DemoOptions, count: int | None, stop: threading.Event
+) -> Traffic:
+    """Send requests, several at a time, for some seconds or up to some number, or until told to stop."""
     import asyncio
 
     from perdure.client.aio import AsyncClient
@@ -238,7 +273,7 @@ async def send_requests(url: str, persist: bool, options: DemoOptions, count: in
 
     async def work() -> None:
         nonlocal begun, failed
-        while now() < end and (count is None or begun < count):
+        while now() < end and (count is None or begun < count) and not stop.is_set():
             begun += 1
             try:
                 response = await client.get(url)
@@ -247,7 +282,9 @@ async def send_requests(url: str, persist: bool, options: DemoOptions, count: in
             else:
                 failed += response.status != 200
 
-    async with AsyncClient(persist=persist, max_per_origin=options.connections) as client:
+    async with AsyncClient(
+        persist=persist, max_per_origin=options.connections, read_timeout=PATIENCE
+    ) as client:
         await asyncio.gather(*(work() for _ in range(options.connections)))
         seconds = now() - began
     return Traffic(begun, failed, seconds)
@@ -255,7 +292,7 @@ async def send_requests(url: str, persist: bool, options: DemoOptions, count: in
 
 def table(persistent: Measured, closing: Measured) -> list[str]:
     """What was measured, aligned, and what was saved."""
-    rows: list[tuple[str, str, str, str]] = [("", "persistent", "closing", "saved")]
+    rows: list[tuple[str, str, str, str]] = [("", "persistent", "close each", "saved")]
     rows.append(("requests", str(persistent.requests), str(closing.requests), ""))
     for name, mine, other in (
         ("connections client to gateway", persistent.client_connections, closing.client_connections),
