@@ -73,3 +73,46 @@ def test_linger_gives_up_on_a_peer_that_never_stops(play: Play) -> None:
         peer.abort()
 
     play(scene)
+
+
+def test_linger_gives_up_on_a_peer_that_neither_reads_nor_ends(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.write_timeout = 0.3
+        peer.pause_reading()
+        # The kernel takes all of it and cannot deliver it: the transport's own buffer is empty.
+        wire.write(b"x" * (MEBIBYTE // 2))
+        wire.linger(1000, 0.1, 0.2)
+        began = wire.now()
+        await wire.until("lost")
+        assert wire.now() - began < 3
+        peer.abort()
+
+    play(scene)
+
+
+def test_linger_after_the_peers_end_is_a_plain_close(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.half_close()
+        await wire.until("end")
+        wire.write(b"bye")
+        wire.linger(1000, 100.0, 100.0)
+        assert await peer.receive_all() == b"bye"
+        await wire.until("lost")
+        peer.close()
+
+    play(scene)
+
+
+def test_a_linger_may_be_cut_short(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.pause_reading()
+        wire.linger(1000, 100.0, 100.0)
+        wire.close()
+        await wire.until("lost")
+        assert await peer.receive_all() == b""
+        peer.close()
+
+    play(scene)

@@ -250,3 +250,19 @@ def test_dialling_where_nobody_listens_says_where(play: Play) -> None:
         assert caught.value.reason is Reason.CONNECT_FAILED
 
     play(scene)
+
+
+def test_the_kernel_may_be_asked_to_probe_the_peer(play_on_sockets: Play) -> None:
+    class Probing(Recorder):
+        tcp_keepalive = True
+
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network)
+        wire = await network.dial(Probing, listener.host, listener.port, timeout=5.0)
+        connection = wire.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        wire.abort()
+        await (await listener.accept()).wait_lost()
+        listener.close()
+
+    play_on_sockets(scene)

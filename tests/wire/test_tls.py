@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import queue
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import trustme
 import truststore
 
 from perdure.wire import tls
-from perdure.wire.blocking import BlockingNetwork, BlockingWire
+from perdure.wire.blocking import BlockingNetwork, BlockingWire, StreamWire
 from perdure.wire.clock import now
-from perdure.wire.errors import ConnectTimeout, TlsFailed, TlsSettings
+from perdure.wire.errors import ConnectTimeout, ReadTimeout, TlsFailed, TlsSettings, WriteTimeout
+from perdure.wire.idle import IdleWatch
 from perdure.wire.network import Network
 from perdure.wire.raw import RawListener, RawPeer
 from tests.wire.conftest import Play
@@ -304,3 +306,24 @@ def test_a_refused_certificate_is_told_by_the_blocking_wire(server: ssl.SSLConte
 def test_a_handshake_ends_at_the_timeout(client: ssl.SSLContext) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ConnectTimeout):
         BlockingNetwork().dial(*silent.getsockname(), timeout=0.1, tls=client)
+
+
+def test_a_blocking_tls_wire_keeps_its_deadlines(joined: tuple[BlockingWire, ssl.SSLSocket]) -> None:
+    wire, _ = joined
+    with pytest.raises(ReadTimeout):
+        wire.receive(now() + 0.02)
+    with pytest.raises(WriteTimeout):
+        wire.send(b"x" * (32 << 20), now() + 0.1)
+    assert 0 < wire.octets_accepted < 32 << 20
+
+
+def test_session_tickets_do_not_spend_a_watched_wire(joined: tuple[BlockingWire, ssl.SSLSocket]) -> None:
+    wire, peer = joined
+    watch = IdleWatch(tick_seconds=0.005)
+    told: queue.Queue[StreamWire] = queue.Queue()
+    watch.watch(wire, told.put)
+    with pytest.raises(queue.Empty):
+        told.get(timeout=0.05)
+    peer.close()
+    assert told.get(timeout=LIMIT_SECONDS) is wire
+    watch.close()

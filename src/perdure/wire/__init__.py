@@ -5,14 +5,25 @@
 | `clock`    | `now()`, the Date field's octets, CPU seconds                                     |
 | `errors`   | one tree; each error carries the `Reason` a connection ends with                  |
 | `address`  | "HOST:PORT", "[V6]:PORT" and "unix:PATH", read and written                        |
+| `tls`      | contexts only                                                                     |
+| `kernel`   | how many octets the kernel still holds for the peer                               |
+|            | **Event loops**                                                                   |
 | `loop`     | `LoopWire`, the base class of every asyncio connection (asyncio and uvloop)       |
+| `linger`   | what takes its place while it closes                                              |
 | `sweep`    | `Sweeper`: the deadlines of all wires of a loop behind one timer                  |
 | `network`  | `LoopNetwork`: dial and listen; choosing and running the event loop               |
-| `blocking` | `BlockingWire`, `BlockingNetwork`: sockets with deadlines for threads             |
+| `bind`     | bound sockets, and what they leave behind                                         |
+| `happy`    | happy eyeballs for event loops                                                    |
+| `systemd`  | sockets and readiness of systemd                                                  |
+|            | **Threads**                                                                       |
+| `blocking` | `BlockingWire`, `BlockingNetwork`: sockets with deadlines                         |
+| `connect`  | connecting without an event loop, happy eyeballs included                         |
+| `poll`     | waiting for one socket                                                            |
 | `idle`     | `IdleWatch`: notices what happens to sockets that a sleeping program keeps idle   |
-| `tls`      | contexts only                                                                     |
+|            | **Tests**                                                                         |
 | `virtual`  | `VirtualLoop`: an event loop whose time jumps, so that tests never sleep          |
 | `memory`   | `MemoryNetwork`: dial and listen without sockets, with scripted faults            |
+| `pair`     | its joined transports                                                             |
 | `scripted` | `ScriptedNetwork`: the blocking wire's twin in memory, its peer a generator       |
 | `raw`      | `RawPeer`, `RawListener`: a test peer of literal octets over any of the networks  |
 """

@@ -47,6 +47,7 @@ class StreamWire(Protocol):
     peer_address: Address
     own_address: Address
     tls: bool
+    truncated: bool
 
     def send(self, octets: bytes, deadline: float = math.inf) -> None:
         """Send all of it. Raises WriteTimeout, PeerReset; `octets_accepted` says how far it came."""

@@ -22,8 +22,8 @@ from collections.abc import Callable
 
 from perdure.wire.blocking import StreamWire
 
-TICK_SECONDS = 0.05
-"""How long a wire must have been idle before the kernel is asked to watch it."""
+TICK_SECONDS = 0.04
+"""The kernel is asked to watch a wire once it has been idle for one to two ticks: within 0.1 s."""
 
 Spent = Callable[[StreamWire], None]
 

@@ -74,7 +74,8 @@ class Lingering(Silent):
             wire.transport.resume_reading()
         wire.sweeper.remove(wire)
         wire.sweeper.add(self)
-        wire.watch_waiting_octets()
+        # The kernel's queue too: it may hold everything for a peer that never reads.
+        wire.watch_waiting_octets(wire.unsent_octets())
 
     def stop(self) -> None:
         """Leave the sweeper."""

@@ -175,7 +175,7 @@ class LoopWire(asyncio.Protocol):
         if self.lost or self.closing or not self.transport.can_write_eof():
             return False
         self.transport.write_eof()
-        self.watch_waiting_octets()
+        self.watch_waiting_octets(self.transport.get_write_buffer_size())
         return True
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class LoopWire(asyncio.Protocol):
                 # A TLS transport may still deliver while it flushes.
                 self.transport.set_protocol(Silent(self))
         self.transport.close()
-        self.watch_waiting_octets()
+        self.watch_waiting_octets(self.transport.get_write_buffer_size())
 
     def abort(self) -> None:
         """Reset the connection (RST); what was written and not yet sent is thrown away."""
@@ -228,7 +228,7 @@ class LoopWire(asyncio.Protocol):
         self.deadline = math.inf
         if self.end_received_already:
             self.transport.close()
-            self.watch_waiting_octets()
+            self.watch_waiting_octets(self.transport.get_write_buffer_size())
             return
         self._lingering = Lingering(self, octets, idle_seconds, total_seconds)
         self._lingering.start()
@@ -291,7 +291,7 @@ class LoopWire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Note it, watch the peer's progress, call `write_side_full`. Not for subclasses."""
         self.writing_paused = True
-        self.watch_waiting_octets()
+        self.watch_waiting_octets(self.transport.get_write_buffer_size())
         self.write_side_full()
 
     def resume_writing(self) -> None:
@@ -318,9 +318,8 @@ class LoopWire(asyncio.Protocol):
         else:
             self.write_stalled(now)
 
-    def watch_waiting_octets(self) -> None:
+    def watch_waiting_octets(self, unsent: int) -> None:
         """Start to measure the peer's progress, if anything waits for the peer. Not for subclasses."""
-        unsent = self.transport.get_write_buffer_size()
         if unsent and not self.lost:
             self._stall_unsent = unsent
             self._stall_since = self.loop.time()

@@ -3,6 +3,10 @@
 `call_later` and `cancel` per request cost 0.4-0.7 µs and leave handles behind. Here a deadline
 is an attribute of the wire: moving it is one store. Every tick one pass compares them all with
 the clock, so a deadline is at most a tick late. There is no timer while there are no wires.
+
+Measured (bench/bench_wire.py): a pass over 10,000 wires takes 0.2-0.3 ms, 0.15 % of a core at
+its tick. On asyncio, any pending timer makes each turn of the loop about 1 µs dearer, this one
+included; uvloop's turns cost the same with and without.
 """
 
 from __future__ import annotations
