@@ -139,15 +139,14 @@ class LoopRunner:
         """Hand octets over; return once the peer takes more, or with what arrived before that."""
         wire = self._wire
         wire.hand_over(octets)
-        if not wire.writing_paused:
+        if wire.takes_more():
             await asyncio.sleep(0)  # a turn of the loop, so that an early response is read
             return None, wire.take()
-        while wire.writing_paused:
-            arrived = wire.take()
-            if arrived is not None:
-                return b"", arrived  # nothing is left of this, but no more may follow yet
+        while (arrived := wire.take()) is None:
+            if wire.takes_more():
+                return SENT
             await wire.wait(math.inf)
-        return None, None
+        return b"", arrived  # nothing is left of this, but no more may follow yet
 
 
 class AsyncStreamedResponse(Response):

@@ -62,6 +62,10 @@ class ClientWire(PooledWire):
         if was_closing or not transport.is_closing():
             self._handed += len(octets)
 
+    def takes_more(self) -> bool:
+        """Say whether more may be handed over."""
+        return not self.writing_paused
+
     def take(self) -> bytes | None:
         """What has arrived: octets; b"" at the end; None if nothing has.
 

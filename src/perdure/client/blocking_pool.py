@@ -1,0 +1,358 @@
+"""The ledger of the pool, driven by threads.
+
+One lock, around the ledger alone: nobody waits, dials, sends or closes while holding it. A thread
+that wants a connection dials it itself; one that has to wait sleeps on an event of its own, and
+whoever sees a `Grant`, `Dial` or `Refuse` for its ticket rings it.
+
+A thread that sleeps between requests reads nothing, so `IdleWatch` looks after the connections
+that lie idle, and every connection is asked whether it is readable before it is used again.
+After a fork the child forgets the parent's connections without a word to the peers.
+
+RFC 9112 §9.2 to §9.5.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from perdure.client.blocking_handle import BlockingHandle
+from perdure.client.errors import (
+    ClientClosed,
+    ConnectError,
+    ExchangeError,
+    PoolTimeout,
+    connect_failure,
+)
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core.client_connection import ClientConnection
+from perdure.core.errors import LocalViolation
+from perdure.core.pool import (
+    Action,
+    Close,
+    Dial,
+    Entry,
+    EntryState,
+    Ledger,
+    Statistics,
+    Ticket,
+    TicketState,
+    Use,
+)
+from perdure.core.reason import Reason
+from perdure.wire.blocking import StreamNetwork, StreamWire
+from perdure.wire.errors import WireError
+from perdure.wire.idle import IdleWatch
+from perdure.wire.tls import TlsContext
+
+Handled: TypeAlias = Entry[BlockingHandle]
+
+
+class BlockingPool:
+    """The connections of one client; safe to use from every thread.
+
+    Attributes:
+        settings: `ClientSettings`.
+        tls: the context for https origins; may be set later, before the first of them.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        network: StreamNetwork,
+        make_connection: Callable[[], ClientConnection],
+        tls: TlsContext | None = None,
+    ) -> None:
+        self.settings = settings
+        self.tls = tls
+        self._network = network
+        self._make_connection = make_connection
+        self._watch = IdleWatch()
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._ledger: Ledger[BlockingHandle] = Ledger(self.settings.pool(random.random()))
+        self._bells: dict[Ticket, threading.Event] = {}
+        self._dials: Counter[Ticket] = Counter()
+        self._handles: set[BlockingHandle] = set()
+        self._later: deque[tuple[Handled, Reason]] = deque()
+
+    # What a client calls.
+
+    def lease(self, origin: Origin, repeatable: bool, fresh: bool, timeout: float | None) -> Handled:
+        """Reserve a connection, dialling or waiting as it needs.
+
+        Args: as of `LoopPool.lease`.
+
+        Raises:
+            ConnectError, PoolTimeout, ClientClosed: nothing was sent.
+
+        RFC 9112 §9.3, §9.4.
+        """
+        self._discard_later_ones()
+        while True:
+            now = self._network.now()
+            ticket: Ticket | None = None
+            entry: Handled | None = None
+            with self._lock:
+                answer = self._asked(origin, now, repeatable, fresh)
+                if isinstance(answer, Use):
+                    entry = answer.entry
+                    self._watch.unwatch(entry.handle.wire)
+                else:
+                    ticket = answer.ticket
+                    self._bells[ticket] = threading.Event()
+                    if isinstance(answer, Dial):
+                        self._dials[ticket] += 1
+                actions = self._take_actions()
+            self._carry_out(actions)
+            if entry is None:
+                assert ticket is not None
+                return self._wait(ticket, timeout)
+            if not entry.reused or not entry.handle.wire.readable():
+                return entry
+            reason = entry.handle.why_readable(now)
+            if reason is None:
+                return entry
+            self.peer_ended(entry, reason)
+
+    def release(
+        self, entry: Handled, reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
+    ) -> None:
+        """End a lease whose response was received to its end; see `Ledger.release`."""
+        now = self._network.now()
+        with self._lock:
+            self._ledger.release(entry, now, reason, hint_timeout, hint_max)
+            self._ledger.expire(now)
+            if entry.state is EntryState.IDLE:
+                self._watch.watch(entry.handle.wire, self._spent)
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def discard(self, entry: Handled, reason: Reason) -> None:
+        """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
+        with self._lock:
+            self._ledger.discard(entry, reason, self._network.now())
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def discard_stale(self, entry: Handled, reason: Reason) -> None:
+        """Close a reused connection that turned out to be gone; see `Ledger.discard_stale`."""
+        with self._lock:
+            self._ledger.discard_stale(entry, reason, self._network.now())
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def discard_later(self, entry: Handled, reason: Reason) -> None:
+        """As `discard`, for finalizers: they may interrupt a thread that holds the lock."""
+        if self._closed:
+            entry.handle.wire.close()
+        else:
+            self._later.append((entry, reason))
+
+    def peer_ended(self, entry: Handled, reason: Reason) -> None:
+        """Close a leased connection that the peer had ended while it lay idle."""
+        if reason is Reason.SURPLUS_OCTETS:
+            self.discard(entry, reason)
+        else:
+            self.discard_stale(entry, reason)
+
+    def statistics(self) -> Statistics:
+        """Count what there is and what was."""
+        self._discard_later_ones()
+        now = self._network.now()
+        with self._lock:
+            self._ledger.expire(now)
+            actions = self._take_actions()
+            counted = self._ledger.statistics(now)
+        self._carry_out(actions)
+        return counted
+
+    def close(self) -> None:
+        """Close idle connections, and others once their exchange is over; refuse who waits."""
+        self._closed = True
+        self._discard_later_ones()
+        self._watch.close()
+        with self._lock:
+            self._ledger.close(self._network.now())
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def forget_after_fork(self) -> None:
+        """In the child: give the parent's connections up without a word, and begin anew."""
+        for handle in self._handles:
+            handle.wire.detach()
+        self._begin()
+
+    # Waiting and dialling.
+
+    def _asked(self, origin: Origin, now: float, repeatable: bool, fresh: bool) -> Any:
+        try:
+            self._ledger.expire(now)
+            if fresh:
+                return self._ledger.lease_fresh(origin, now)
+            return self._ledger.lease(origin, now, repeatable)
+        except LocalViolation as violation:
+            raise ClientClosed(str(violation), violation.reason) from violation
+
+    def _wait(self, ticket: Ticket, timeout: float | None) -> Handled:
+        """Dial, or sleep, until the ticket is granted or refused."""
+        limit = self.settings.pool_timeout if timeout is None else timeout
+        deadline = self._network.now() + limit
+        bell = self._bells[ticket]
+        error: ExchangeError | None = None
+        try:
+            while True:
+                bell.clear()
+                if self._takes_a_dial(ticket):
+                    error = self._dial(ticket, timeout)
+                entry = self._taken(ticket)
+                if entry is not None:
+                    return entry
+                if ticket.state is TicketState.REFUSED:
+                    raise error or self._refusal(ticket)
+                if not self._dials[ticket] and not bell.wait(max(0.0, deadline - self._network.now())):
+                    raise PoolTimeout(f"{ticket.origin}: no connection became free in time")
+        finally:
+            self._give_up(ticket)
+
+    def _takes_a_dial(self, ticket: Ticket) -> bool:
+        with self._lock:
+            if self._dials[ticket] == 0:
+                return False
+            self._dials[ticket] -= 1
+            return True
+
+    def _taken(self, ticket: Ticket) -> Handled | None:
+        with self._lock:
+            if ticket.state is not TicketState.GRANTED:
+                return None
+            entry = self._ledger.take(ticket, self._network.now())
+            if entry is not None:
+                self._watch.unwatch(entry.handle.wire)
+            actions = self._take_actions()
+        self._carry_out(actions)
+        return entry
+
+    def _refusal(self, ticket: Ticket) -> ExchangeError:
+        reason = ticket.reason or Reason.CONNECT_FAILED
+        kind = ClientClosed if reason is Reason.POOL_CLOSED else ConnectError
+        return kind(f"{ticket.origin}: {reason}", reason)
+
+    def _give_up(self, ticket: Ticket) -> None:
+        now = self._network.now()
+        with self._lock:
+            self._bells.pop(ticket, None)
+            for _ in range(self._dials.pop(ticket, 0)):
+                self._ledger.dial_failed(ticket, now, Reason.CANCELLED)
+            self._ledger.cancel(ticket, now)
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def _dial(self, ticket: Ticket, timeout: float | None) -> ExchangeError | None:
+        """Dial for a ticket; the error if that failed, which the ledger knows then."""
+        began = self._network.now()
+        error: BaseException
+        try:
+            wire = self._connect(ticket.origin, timeout)
+        except WireError as caught:
+            error = caught
+        except BaseException as caught:
+            self._dial_failed(ticket, Reason.CANCELLED)
+            if not isinstance(caught, Exception):
+                raise
+            failure = caught if isinstance(caught, ExchangeError) else ConnectError(str(caught))
+            failure.__cause__ = None if failure is caught else caught
+            return failure
+        else:
+            self._enter(ticket, wire, began)
+            return None
+        self._dial_failed(ticket, error.reason)
+        return connect_failure(error)
+
+    def _dial_failed(self, ticket: Ticket, reason: Reason) -> None:
+        with self._lock:
+            self._ledger.dial_failed(ticket, self._network.now(), reason)
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def _enter(self, ticket: Ticket, wire: StreamWire, began: float) -> None:
+        handle = BlockingHandle(wire, self._make_connection())
+        now = self._network.now()
+        with self._lock:
+            handle.entry = self._ledger.dialled(ticket, handle, now, now - began, wire.peer_address)
+            self._handles.add(handle)
+            if handle.entry.state is EntryState.IDLE:
+                self._watch.watch(wire, self._spent)
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def _connect(self, origin: Any, timeout: float | None) -> StreamWire:
+        tls = self.tls if origin.scheme == "https" else None
+        if origin.scheme == "https" and tls is None:
+            raise ConnectError(f"{origin}: TLS was not configured")
+        limit = self.settings.connect_timeout
+        limit = limit if timeout is None else min(limit, timeout)
+        if origin.unix_path:
+            name = origin.identity or origin.host
+            return self._network.dial_unix(origin.unix_path, timeout=limit, tls=tls, server_hostname=name)
+        return self._network.dial(
+            origin.host,
+            origin.port,
+            timeout=limit,
+            tls=tls,
+            server_hostname=origin.identity or None,
+            happy_eyeballs=self.settings.happy_eyeballs,
+        )
+
+    # The ledger's actions.
+
+    def _take_actions(self) -> Sequence[Action[BlockingHandle]]:
+        """Under the lock: take the actions, and note who has to dial."""
+        actions = self._ledger.take_actions()
+        for action in actions:
+            if isinstance(action, Close):
+                self._handles.discard(action.entry.handle)
+                self._watch.unwatch(action.entry.handle.wire)
+            elif isinstance(action, Dial):
+                self._dials[action.ticket] += 1
+        return actions
+
+    def _carry_out(self, actions: Sequence[Action[BlockingHandle]]) -> None:
+        """Without the lock: close, and ring who has to dial or may go on."""
+        for action in actions:
+            if isinstance(action, Close):
+                action.entry.handle.wire.close()
+                continue
+            bell = self._bells.get(action.ticket)
+            if bell is not None:
+                bell.set()
+
+    # What happens to idle connections.
+
+    def _spent(self, wire: StreamWire) -> None:
+        """The watch found something on an idle connection."""
+        now = self._network.now()
+        with self._lock:
+            handle = next((found for found in self._handles if found.wire is wire), None)
+            if handle is None or handle.entry.state is not EntryState.IDLE:
+                return  # who leases it sees for himself
+            reason = handle.why_readable(now)
+            if reason is None:
+                self._watch.watch(wire, self._spent)
+            elif reason is Reason.SURPLUS_OCTETS:
+                self._ledger.discard(handle.entry, reason, now)
+            else:
+                self._ledger.peer_closed(handle.entry, now, reason)
+            actions = self._take_actions()
+        self._carry_out(actions)
+
+    def _discard_later_ones(self) -> None:
+        while self._later:
+            self.discard(*self._later.popleft())

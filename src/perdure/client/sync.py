@@ -1,0 +1,282 @@
+"""`Client`: carries out the effects of exchanges with blocking sockets. Threads may share one."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from perdure.client.blocking_pool import BlockingHandle, BlockingPool
+from perdure.client.decoding import GzipDecoder, is_gzip
+from perdure.client.effects import CONTENT, HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect, Flow, Shared
+from perdure.client.errors import ExchangeError, ResponseConsumed
+from perdure.client.exchange import Exchange
+from perdure.client.failures import ResponseAbandoned
+from perdure.client.models import Response
+from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
+from perdure.client.settings import ClientSettings
+from perdure.core.client_connection import ClientConnection
+from perdure.core.pool import Entry, Statistics
+from perdure.core.retry import is_repeatable
+from perdure.wire.blocking import BlockingNetwork, StreamNetwork
+from perdure.wire.tls import TlsContext, client_context
+
+SENT = (None, None)
+SMALL_OCTETS = 16384
+"""So many are sent without looking for an early response: they fit into the kernel's buffer."""
+
+
+class BlockingRunner:
+    """Carries out the effects of one exchange."""
+
+    __slots__ = ("_flow", "_handle", "_now", "_pool", "exchange")
+
+    _handle: BlockingHandle
+
+    def __init__(self, exchange: Exchange, pool: BlockingPool, shared: Shared) -> None:
+        self.exchange = exchange
+        self._pool = pool
+        self._now = shared.now
+        self._flow: Flow = exchange.flow()
+
+    def advance(self) -> Effect | None:
+        """Run until there is something for the caller, HEAD or CONTENT; None at the end."""
+        flow = self._flow
+        value: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = flow.send(value) if error is None else flow.throw(error)
+            except StopIteration:
+                return None
+            finally:
+                error = None  # its traceback holds this frame
+            if effect[0] >= HEAD:
+                return effect
+            try:
+                value = self._carry_out(*effect)
+            except BaseException as caught:
+                error = caught
+
+    def close(self) -> None:
+        """Give the exchange up: its connection is closed unless it is over."""
+        self.exchange.abandoned = True
+        self._flow.close()
+
+    def _carry_out(self, kind: int, what: Any) -> Any:
+        asked = self.exchange.asked
+        if kind == RECEIVE:
+            return self._handle.wire.receive(self._now() + what)
+        if kind == LEASE:
+            return self._lease(what)
+        if kind == PULL:
+            return asked.content.pull()
+        deadline = self._now() + asked.write_timeout
+        if kind == SEND_LAST and len(what) <= SMALL_OCTETS:
+            self._handle.wire.send(what, deadline)
+            return SENT
+        taken, arrived = self._handle.wire.send_or_receive(what, deadline)
+        return (what[taken:] if taken < len(what) else None), arrived
+
+    def _lease(self, fresh: bool) -> Entry[BlockingHandle]:
+        asked = self.exchange.asked
+        request = asked.request
+        repeatable = is_repeatable(request.method, request.facts.idempotency_key, asked.content.replayable)
+        entry = self._pool.lease(asked.location.origin, repeatable, fresh, asked.timeout)
+        self._handle = entry.handle
+        return entry
+
+
+class StreamedResponse(Response):
+    """A response whose content is read piece by piece, once.
+
+    Attributes: as of `Response`; `content` and `text` after `read`.
+    """
+
+    __slots__ = ("_ended", "_runner")
+
+    def __init__(self, url: str, runner: BlockingRunner) -> None:
+        exchange = runner.exchange
+        assert exchange.response is not None
+        super().__init__(url, exchange.response, exchange.use, exchange.interims)
+        self._runner = runner
+        self._ended = False
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """The content as it was sent, piece by piece.
+
+        Raises:
+            ResponseConsumed: it was read or closed before.
+            ExchangeError: it broke off; what came so far is not all of it.
+        """
+        if self._ended:
+            raise ResponseConsumed("the content of this response was read, or the response was closed")
+        runner = self._runner
+        try:
+            while (effect := runner.advance()) is not None:
+                if effect[0] == CONTENT:
+                    yield effect[1].octets
+        except ExchangeError:
+            self._ended = True
+            raise
+        self._ended = True
+        self.trailers = runner.exchange.trailers
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The content piece by piece, gzip undone. Raises as `iter_raw`, and DecodingError."""
+        if not is_gzip(self.fields):
+            yield from self.iter_raw()
+            return
+        decoder = GzipDecoder()
+        for octets in self.iter_raw():
+            yield from decoder.decode(octets)
+        decoder.finish()
+
+    def read(self) -> bytes:
+        """Read all of the content; `content`, `text` and `json` work afterwards. Raises as `iter_raw`."""
+        if self._content is None:
+            self._content = b"".join(self.iter_raw())
+        return self.content
+
+    def close(self) -> None:
+        """End the exchange: what is left of the content is read and dropped if it is little."""
+        if self._ended:
+            return
+        self._ended = True
+        runner = self._runner
+        if not runner.exchange.abandon():
+            runner.close()
+            return
+        with suppress(ExchangeError, ResponseAbandoned):
+            while runner.advance() is not None:
+                pass
+
+    def end_now(self) -> None:
+        """End the exchange and, unless it is over, its connection."""
+        if not self._ended:
+            self._ended = True
+            self._runner.close()
+
+
+class Client:
+    """Asks over connections that persist. Threads may share it, and it survives a fork.
+
+        with perdure.Client() as client:
+            response = client.get("http://127.0.0.1:8000/")
+
+    Attributes:
+        settings: `ClientSettings`.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: HeaderSource | None = None,
+        tls: TlsContext | None = None,
+        verify: bool = True,
+        ca_file: str | None = None,
+        network: StreamNetwork | None = None,
+        **settings: Any,
+    ) -> None:
+        """Make a client; nothing is connected yet. Arguments as of `AsyncClient`."""
+        self.settings = ClientSettings(**settings)
+        limits, terms = self.settings.limits(), self.settings.terms()
+        self._tls = partial(client_context, verify=verify, ca_file=ca_file)
+        network = network or BlockingNetwork()
+        self._pool = BlockingPool(self.settings, network, partial(ClientConnection, limits, terms), tls)
+        self._shared = Shared(self.settings, self._pool, network.now)
+        self._maker = RequestMaker(self.settings, headers)
+        _POOLS.add(self._pool)
+
+    def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
+        """Ask, and read the whole response. Arguments and errors as of `AsyncClient.request`."""
+        asked = self._asked(method, url, options)
+        began = self._shared.now()
+        exchange = Exchange(self._shared, asked, True)
+        BlockingRunner(exchange, self._pool, self._shared).advance()
+        assert exchange.response is not None
+        response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
+        response.complete(b"".join(exchange.pieces), exchange.trailers, self._shared.now() - began)
+        return response
+
+    @contextmanager
+    def stream(self, method: str, url: str, **options: Unpack[Options]) -> Iterator[StreamedResponse]:
+        """Ask, and hand out the response as soon as its head is here; as `AsyncClient.stream`."""
+        asked = self._asked(method, url, options)
+        began = self._shared.now()
+        runner = BlockingRunner(Exchange(self._shared, asked, False), self._pool, self._shared)
+        runner.advance()
+        response = StreamedResponse(asked.location.url, runner)
+        response.elapsed = self._shared.now() - began
+        try:
+            yield response
+            response.close()
+        finally:
+            response.end_now()
+
+    def get(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method GET."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method HEAD."""
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method POST."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method PUT."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method PATCH."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method DELETE."""
+        return self.request("DELETE", url, **options)
+
+    def options(self, url: str, **options: Unpack[Options]) -> Response:
+        """`request` with the method OPTIONS."""
+        return self.request("OPTIONS", url, **options)
+
+    def statistics(self) -> Statistics:
+        """Count the connections there are and what was asked; it never changes afterwards."""
+        return self._pool.statistics()
+
+    def close(self) -> None:
+        """Close every connection; one in use by another thread, once its exchange is over. Idempotent."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _asked(self, method: str, url: str, options: Options) -> Asked:
+        asked = self._maker.make(method, url, options)
+        if self._pool.tls is None and asked.location.origin.scheme == "https":
+            self._pool.tls = self._tls()
+        return asked
+
+
+_POOLS: weakref.WeakSet[BlockingPool] = weakref.WeakSet()
+"""Those that a fork must not share with the child."""
+
+
+def _forget_after_fork() -> None:
+    for pool in list(_POOLS):
+        pool.forget_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
