@@ -139,9 +139,15 @@ def test_an_early_response_wakes_an_upload_that_waits_for_a_full_kernel(
     joined: tuple[BlockingWire, socket.socket],
 ) -> None:
     wire, peer = joined
-    answer = threading.Timer(0.1, peer.sendall, [b"413"])
+    content = b"x" * 32 * MEBIBYTE
+
+    def answer_later() -> None:
+        peer.recv(1)  # the upload has begun
+        peer.sendall(b"413")
+
+    answer = threading.Thread(target=answer_later)
     answer.start()
-    taken, arrived = wire.send_or_receive(b"x" * 32 * MEBIBYTE, soon())
+    taken, arrived = wire.send_or_receive(content, soon())
     answer.join()
     assert arrived == b"413"
     assert taken == wire.octets_accepted

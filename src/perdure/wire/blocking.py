@@ -33,6 +33,9 @@ from perdure.wire.poll import READ, WRITE, Waiter
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends RST (socket(7))."""
 
+_TLS_RECORD_OCTETS = 16384
+"""The most content of one TLS record (RFC 8446 §5.1)."""
+
 
 class StreamWire(Protocol):
     """What `BlockingWire` and `scripted.ScriptedWire` share. Deadlines are in `network.now()` seconds.
@@ -328,6 +331,9 @@ class BlockingWire:
 
     def _try_send(self, octets: memoryview) -> int:
         """Send what the kernel takes now; 0 where it takes nothing."""
+        if self.tls:
+            # One record: OpenSSL would send many and count none until it has sent the last.
+            octets = octets[:_TLS_RECORD_OCTETS]
         try:
             taken = self._socket.send(octets)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
