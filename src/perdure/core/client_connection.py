@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from perdure.core import writer
 from perdure.core.connection import Connection
@@ -25,6 +26,8 @@ from perdure.core.reader import Phase
 from perdure.core.reason import Reason
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
+
+PERSISTENCE_OPTIONS: Final = (b"close", b"keep-alive")
 
 
 class ClientConnection(Connection):
@@ -184,9 +187,9 @@ class ClientConnection(Connection):
 
 
 def _as_sent(facts: Facts, options: tuple[bytes, ...]) -> Facts:
-    """The facts of a request with the options that were added to it; a limit of ours adds none."""
-    if facts.options.issuperset(options):
+    """The facts of a request as it went out: what it said of persistence is ours, not the caller's."""
+    if facts.options.isdisjoint(PERSISTENCE_OPTIONS) and not options:
         return facts
     sent = Facts(facts.version, True, NO_LINES)
-    sent.options = facts.options.union(options)
+    sent.options = facts.options.difference(PERSISTENCE_OPTIONS).union(options)
     return sent
