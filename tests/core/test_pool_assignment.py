@@ -229,6 +229,31 @@ def test_origins_without_connections_are_forgotten_at_last() -> None:
     assert "10" in learned
 
 
+def come_and_go(pool: Driver, origins: int) -> None:
+    for number in range(origins):
+        pool.release(pool.fresh(f"{number}"), Reason.CLOSE_RECEIVED)
+
+
+def test_origin_with_a_dial_under_way_is_not_forgotten() -> None:
+    pool = small(1)
+    pool.idle()
+    ticket = pool.ticket(fresh=True)  # closes the only connection, so that nothing but the dial is left
+    come_and_go(pool, REMEMBERED_ORIGINS + 1)
+    entry = pool.connect(ticket)
+    assert pool.taken(ticket) is entry
+
+
+def test_origin_whose_last_connection_made_room_for_another_is_forgotten_too() -> None:
+    pool = small(1, total=1)
+    pool.now = 0.0
+    pool.idle(1, "evicted")
+    pool.now = 7.0
+    pool.release(pool.used("evicted"))
+    assert "evicted" in pool.ledger.statistics(7.0).proven
+    come_and_go(pool, REMEMBERED_ORIGINS + 1)
+    assert "evicted" not in pool.ledger.statistics(7.0).proven
+
+
 def test_deadlines_of_connections_that_ended_do_not_pile_up(pool: Driver) -> None:
     for _ in range(2000):
         pool.release(entry := pool.fresh())

@@ -147,3 +147,15 @@ def test_granted_connection_past_its_limit_is_closed_and_the_ticket_dialled_for(
     assert pool.take(waiting) is None
     assert pool.closed == [(1, Reason.IDLE_LIMIT)]
     assert pool.dials == [waiting]
+
+
+def test_what_was_learned_while_a_connection_was_granted_counts_when_it_is_taken() -> None:
+    pool = small(2)
+    granted, other = pool.fresh(), pool.fresh()
+    waiting = pool.ticket()
+    pool.release(granted)
+    pool.release(other)
+    pool.now = 5.0
+    pool.peer_closes(other)
+    assert pool.take(waiting) is None
+    assert pool.closed[-1] == (granted.number, Reason.IDLE_LEARNED)

@@ -215,6 +215,35 @@ def test_connection_that_was_never_used_proves_nothing_and_serves_only_what_may_
     assert pool.used(repeatable=True).reused
 
 
+def warmed(pool: Driver) -> Entry[int]:
+    """An idle connection that was never used."""
+    count = pool.ledger.statistics(pool.now).connections
+    pool.ledger.warm("a", count + 1, pool.now)
+    pool.carry_out()
+    return pool.connect(pool.dials[0])
+
+
+def test_proof_from_used_connections_does_not_stand_for_one_that_was_never_used(pool: Driver) -> None:
+    pool.idle()
+    warmed(pool)
+    pool.now = 20.0
+    assert isinstance(pool.ask(repeatable=False), Ticket)
+
+
+def test_first_use_of_an_idle_connection_proves_nothing_and_its_failure_teaches_nothing(
+    pool: Driver,
+) -> None:
+    entries = [warmed(pool), warmed(pool)]
+    pool.now = 20.0
+    pool.release(pool.used())
+    pool.used()
+    failed = pool.used()
+    assert failed in entries
+    pool.ledger.discard_stale(failed, Reason.PEER_RESET, 20.0)
+    assert not pool.ledger.statistics(20.0).proven
+    assert not pool.ledger.statistics(20.0).learned
+
+
 @pytest.mark.row("R179")
 def test_hint_stands_for_proof(pool: Driver) -> None:
     pool.release(pool.fresh(), timeout=5)
@@ -308,6 +337,18 @@ def test_after_that_nobody_waits_for_a_canary(pool: Driver) -> None:
         pool.release(entry)
         assert pool.used(repeatable=False) is entry
     assert len(pool.closed) == 1
+
+
+def test_canary_is_not_waited_for_again_where_the_gaps_outgrow_what_it_could_prove(pool: Driver) -> None:
+    pool.idle()
+    pool.now = 0.31
+    pool.release(pool.used())  # 0.31 s are proven
+    entries = [pool.used(), *(pool.fresh() for _ in range(7))]
+    pool.release(entries[0])
+    entries[0].rtt = 0.1  # the margin is 0.2 s
+    pool.now = 0.45
+    asked = pool.ticket(repeatable=False)
+    assert pool.dials == [asked]
 
 
 def test_canary_that_cannot_ripen_is_not_waited_for(pool: Driver) -> None:
