@@ -42,6 +42,12 @@ NO_REQUEST: Final = Facts(HTTP_11, True, NO_LINES)
 """Stands for a request that could not be read."""
 NOTHING_SENT: Final = Outgoing(NO_CONTENT)
 
+# Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
+_IDLE, _SENDING, _DONE, _CLOSED, _ERROR = State.IDLE, State.SENDING, State.DONE, State.CLOSED, State.ERROR
+_PERSISTS_11, _PERSISTS_10 = Reason.PERSISTS_11, Reason.PERSISTS_10
+_NONE, _TUNNEL = FramingKind.NONE, FramingKind.TUNNEL
+_PHASE_HEAD, _PHASE_DONE = Phase.HEAD, Phase.DONE
+
 
 class Connection:
     """One side of one connection; see the module.
@@ -77,8 +83,8 @@ class Connection:
 
     def __init__(self, role: Role, limits: Limits, terms: Terms = DEFAULT_TERMS) -> None:
         self.role = role
-        self.own_state = State.IDLE
-        self.peer_state = State.IDLE
+        self.own_state = _IDLE
+        self.peer_state = _IDLE
         self.reason: Reason | None = None
         self.limit: Reason | None = None
         self.exchanges = 0
@@ -96,12 +102,13 @@ class Connection:
     @property
     def persists(self) -> bool:
         """True unless something decided that this connection ends. RFC 9112 §9.3."""
-        return self.reason is None or self.reason.persists
+        reason = self.reason
+        return reason is None or reason is _PERSISTS_11 or reason is _PERSISTS_10
 
     @property
     def idle(self) -> bool:
         """True between messages: nothing of the next one was sent or read. RFC 9112 §9.5."""
-        return self.own_state is State.IDLE and self.peer_state is State.IDLE
+        return self.own_state is _IDLE and self.peer_state is _IDLE
 
     @property
     def waiting_octets(self) -> int:
@@ -124,7 +131,7 @@ class Connection:
         RFC 9112 §2.2, §6.3, §9.2.
         """
         state = self.peer_state
-        if state is State.ERROR or state is State.CLOSED:
+        if state is _ERROR or state is _CLOSED:
             return []
         self._reader.push(octets)
         return self._advance()
@@ -132,17 +139,21 @@ class Connection:
     def _advance(self) -> list[Event]:
         events: list[Event] = []
         try:
-            if self.peer_state is State.IDLE:
+            if self.peer_state is _IDLE:
                 self._read_head(events)
-            if self.peer_state is State.SENDING:
+            if self.peer_state is _SENDING:
                 self._read_content(events)
         except RemoteViolation as violation:
-            self.peer_state = State.ERROR
-            self.reason = violation.reason
-            if self.role is Role.CLIENT:
-                violation.status = 502  # whatever in a response is at fault: what a gateway answers
+            self._broken(violation)
             raise
         return events
+
+    def _broken(self, violation: RemoteViolation) -> None:
+        """Read nothing more from a peer that broke the protocol."""
+        self.peer_state = _ERROR
+        self.reason = violation.reason
+        if self.role is Role.CLIENT:
+            violation.status = 502  # whatever in a response is at fault: what a gateway answers
 
     def _read_head(self, events: list[Event]) -> None:
         """Read the head of the peer's next message, if it is complete."""
@@ -150,8 +161,8 @@ class Connection:
 
     def _read_content(self, events: list[Event]) -> None:
         self._reader.read_content(events)
-        if self._reader.phase is Phase.DONE:
-            self.peer_state = State.DONE
+        if self._reader.phase is _PHASE_DONE:
+            self.peer_state = _DONE
 
     def receive_eof(self, clean: bool = True) -> list[Event]:
         """Take the news that the peer will send nothing more.
@@ -170,7 +181,7 @@ class Connection:
 
         RFC 9112 §8, §9.6.
         """
-        if self.half_closed or self.peer_state is State.ERROR or self.peer_state is State.CLOSED:
+        if self.half_closed or self.peer_state is _ERROR or self.peer_state is _CLOSED:
             return []
         self.half_closed = True
         self._clean = clean
@@ -178,12 +189,12 @@ class Connection:
 
     def _meet_end(self) -> list[Event]:
         """Say what the end of the stream means to the message that the peer is in, if any."""
-        if self.peer_state is State.SENDING:
+        if self.peer_state is _SENDING:
             if self._reader.phase is Phase.UNTIL_CLOSE and (self._clean or self.reason is Reason.TUNNEL):
-                self.peer_state = State.DONE
+                self.peer_state = _DONE
                 return [EndOfMessage()]
             self._incomplete("in the middle of its content")
-        if self.peer_state is State.IDLE:
+        if self.peer_state is _IDLE:
             if self._reader.waiting_octets:
                 self._incomplete("in the middle of a head")
             self._idle_eof()
@@ -193,7 +204,7 @@ class Connection:
         self.end(Reason.PEER_CLOSED)
 
     def _incomplete(self, where: str) -> NoReturn:
-        self.peer_state = State.ERROR
+        self.peer_state = _ERROR
         self.reason = Reason.INCOMPLETE
         message = f"the peer closed the connection {where} (9112 §8)"
         raise RemoteViolation(message, Reason.INCOMPLETE, 502 if self.role is Role.CLIENT else 400)
@@ -240,15 +251,15 @@ class Connection:
     def _begin_sending(self, outgoing: Outgoing, whole: bool) -> None:
         self._outgoing = outgoing
         kind = outgoing.framing.kind
-        if (whole or kind is FramingKind.NONE) and kind is not FramingKind.TUNNEL:
-            self.own_state = State.DONE
+        if (whole or kind is _NONE) and kind is not _TUNNEL:
+            self.own_state = _DONE
             return
-        self.own_state = State.SENDING
+        self.own_state = _SENDING
         self._content = ContentWriter(outgoing)
 
     def _send_content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> bytes:
-        if self.own_state is not State.SENDING or self._content is None:
-            if self.own_state is State.DONE and self._outgoing.silent:
+        if self.own_state is not _SENDING or self._content is None:
+            if self.own_state is _DONE and self._outgoing.silent:
                 return b""
             raise self._local(f"content cannot be sent by a side that is {self.own_state.value}")
         try:
@@ -256,11 +267,11 @@ class Connection:
             if end:
                 written += self._content.finish(trailers)
         except LocalViolation:
-            self.own_state = State.ERROR
+            self.own_state = _ERROR
             self.reason = Reason.LOCAL_FAULT
             raise
         if end:
-            self.own_state = State.DONE
+            self.own_state = _DONE
             self._content = None
         return written
 
@@ -284,16 +295,17 @@ class Connection:
         RFC 9112 §9.3.
         """
         persists = self.persists
-        sending = self.own_state is not State.DONE and self._sends_for_this_exchange()
-        if self.peer_state is not State.DONE or (persists and sending):
+        if self.peer_state is not _DONE or (
+            persists and self.own_state is not _DONE and self._sends_for_this_exchange()
+        ):
             raise self._local("an exchange is not over before both messages are complete")
         self.exchanges += 1
         self._exchange_over()
         if not persists:
             self._close_states()
             return []
-        self.peer_state = State.IDLE
-        self._reader.phase = Phase.HEAD
+        self.peer_state = _IDLE
+        self._reader.phase = _PHASE_HEAD
         events = self._advance() if self._reader.waiting_octets else []
         return events + self._meet_end() if self.half_closed else events
 
@@ -315,7 +327,7 @@ class Connection:
         self._close_states()
 
     def _close_states(self) -> None:
-        self.own_state = self.peer_state = State.CLOSED
+        self.own_state = self.peer_state = _CLOSED
 
     def take_rest(self) -> bytes:
         """Octets that arrived after the head that opened a tunnel. RFC 9110 §9.3.6."""

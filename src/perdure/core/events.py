@@ -63,10 +63,11 @@ class Request:
 class Response:
     """The head of a final response, or of a 101 (which is final as far as HTTP goes).
 
-    Attributes: as of `Request`; `reason_phrase` is None for the usual phrase of the status.
+    Attributes: as of `Request`; `reason_phrase` is None for the usual phrase of the status; `block` is
+        what `writer.block` made of the fields, where somebody sends the same ones again and again.
     """
 
-    __slots__ = ("end", "facts", "fields", "framing", "reason_phrase", "status", "version")
+    __slots__ = ("block", "end", "facts", "fields", "framing", "reason_phrase", "status", "version")
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Response:
         self.facts = facts if facts is not None else gather(version, False, fields)
         self.framing = framing
         self.end = end
+        self.block: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.fields)} fields, {self.framing.kind.name})"

@@ -21,6 +21,9 @@ from perdure.core.syntax import ABSOLUTE_FORM, AUTHORITY_FORM, HOST, REQUEST_LIN
 
 REMEMBERED_START_LINES: Final = 1024
 REMEMBERED_START_LINE_OCTETS: Final = 256
+REMEMBERED_BLOCKS: Final = 512
+REMEMBERED_BLOCK_OCTETS: Final = 1024
+"""A client says the same fields in each request of a connection; a longer block likely has a long cookie."""
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, Version]:
@@ -97,7 +100,7 @@ def _check_sizes(lines: Sequence[bytes], limits: Limits, long_line_status: int, 
         raise RemoteViolation(message, Reason.TOO_LARGE, status)
 
 
-def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, list[FieldLine], Facts]:
+def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
     """Parse a whole request head, without the blank line.
 
     Returns:
@@ -108,17 +111,39 @@ def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, li
 
     RFC 9112 §2.1, §3.2 (Host).
     """
+    line, _, block = head.partition(b"\r\n")
+    octets = len(block)
+    if octets > REMEMBERED_BLOCK_OCTETS or len(line) > limits.max_line or octets > limits.max_line:
+        return _long_request_head(head, limits)
+    short = len(line) <= REMEMBERED_START_LINE_OCTETS
+    method, target, version = _remembered_request_line(line) if short else parse_request_line(line)
+    # 0.4 µs for ten fields instead of 3.4 (bench/bench_server.py).
+    fields, facts = _remembered_block(block, version)
+    if len(fields) > limits.max_fields:
+        _check_sizes(head.split(b"\r\n"), limits, 414, 431)
+    return method, target, version, fields, facts
+
+
+def _long_request_head(
+    head: bytes, limits: Limits
+) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
     lines = head.split(b"\r\n")
     if len(head) > limits.max_line or len(lines) - 1 > limits.max_fields:
         _check_sizes(lines, limits, 414, 431)
-    line = lines[0]
-    short = len(line) <= REMEMBERED_START_LINE_OCTETS
-    method, target, version = _remembered_request_line(line) if short else parse_request_line(line)
+    method, target, version = parse_request_line(lines[0])
     del lines[0]
     fields = parse_lines(lines, len(head))
     facts = gather(version, True, fields)
     _check_host(facts)
     return method, target, version, fields, facts
+
+
+@lru_cache(REMEMBERED_BLOCKS)
+def _remembered_block(block: bytes, version: Version) -> tuple[tuple[FieldLine, ...], Facts]:
+    fields = tuple(parse_lines(block.split(b"\r\n"), len(block))) if block else ()
+    facts = gather(version, True, fields)
+    _check_host(facts)
+    return fields, facts
 
 
 @lru_cache(REMEMBERED_START_LINES)

@@ -131,6 +131,10 @@ def decide(case: Case) -> Reason:
     raise AssertionError("the last row of DECISION always holds")
 
 
+_UNTIL_CLOSE, _TUNNEL, _PERSISTS_11 = FramingKind.UNTIL_CLOSE, FramingKind.TUNNEL, Reason.PERSISTS_11
+"""A member of an Enum costs 0.2 µs to look up on CPython 3.11, a global 0.02."""
+
+
 def decide_plain(received: Facts, sent: Facts, framing: Framing, limit: Reason | None) -> Reason | None:
     """Answer the commonest case at once; None means: ask `decide`.
 
@@ -140,10 +144,11 @@ def decide_plain(received: Facts, sent: Facts, framing: Framing, limit: Reason |
     """
     if received.options or sent.options or limit is not None or framing.faulty:
         return None
-    if framing.kind is FramingKind.UNTIL_CLOSE or framing.kind is FramingKind.TUNNEL:
+    kind = framing.kind
+    if kind is _UNTIL_CLOSE or kind is _TUNNEL:
         return None
     if received.version == HTTP_11 and sent.version == HTTP_11:
-        return Reason.PERSISTS_11
+        return _PERSISTS_11
     return None
 
 

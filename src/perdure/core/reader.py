@@ -38,12 +38,18 @@ class Phase(enum.Enum):
     DONE = "nothing: the message is complete"
 
 
+# Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
+_HEAD, _LENGTH, _SIZE, _CHUNK = Phase.HEAD, Phase.LENGTH, Phase.SIZE, Phase.CHUNK
+_CHUNK_END, _TRAILERS, _UNTIL_CLOSE, _DONE = Phase.CHUNK_END, Phase.TRAILERS, Phase.UNTIL_CLOSE, Phase.DONE
+
+_BY_LENGTH = FramingKind.LENGTH
+
 _BEGINNINGS = {
-    FramingKind.NONE: Phase.DONE,
-    FramingKind.LENGTH: Phase.LENGTH,
-    FramingKind.CHUNKED: Phase.SIZE,
-    FramingKind.UNTIL_CLOSE: Phase.UNTIL_CLOSE,
-    FramingKind.TUNNEL: Phase.UNTIL_CLOSE,
+    FramingKind.NONE: _DONE,
+    FramingKind.LENGTH: _LENGTH,
+    FramingKind.CHUNKED: _SIZE,
+    FramingKind.UNTIL_CLOSE: _UNTIL_CLOSE,
+    FramingKind.TUNNEL: _UNTIL_CLOSE,
 }
 
 
@@ -70,7 +76,7 @@ class Reader:
         self._empty_lines = 0
         self._total = 0
         self._extensions = 0
-        self.phase = Phase.HEAD
+        self.phase = _HEAD
         self.remaining = 0
         """Octets left of content of a known length, or of the current chunk."""
 
@@ -108,6 +114,23 @@ class Reader:
         self._start += octets
 
     # Heads
+
+    def whole_head(self, octets: bytes, longest: int) -> bytes | None:
+        """The head without its blank line, if these octets are one head and nothing but it.
+
+        The commonest delivery by far: it needs no buffer. Call it instead of `push`; None means
+        that nothing was done, and the octets are to be pushed.
+
+        Args:
+            longest: octets; a longer head is looked at piece by piece.
+        """
+        end = len(octets) - 4
+        if self._start < len(self._buffer) or end > longest or octets.find(b"\r\n\r\n") != end:
+            return None
+        if end <= 0 or octets[0] <= 0x20:  # empty lines before a request line, or worse
+            return None
+        self._empty_lines = 0
+        return octets[:end]
 
     def skip_empty_lines(self) -> None:
         """Ignore a few empty lines before a request line (RFC 9112 §2.2, R6)."""
@@ -167,13 +190,14 @@ class Reader:
 
     def begin(self, framing: Framing) -> None:
         """Expect content framed so."""
-        self.phase = _BEGINNINGS[framing.kind]
+        kind = framing.kind
+        self.phase = _LENGTH if kind is _BY_LENGTH else _BEGINNINGS[kind]  # 0.5 µs: an Enum's hash
         self.remaining = framing.length
         self._total = self._extensions = 0
 
     def next_message(self) -> None:
         """Expect a head."""
-        self.phase = Phase.HEAD
+        self.phase = _HEAD
         self.remaining = 0
 
     # Content
@@ -184,12 +208,12 @@ class Reader:
         Raises:
             RemoteViolation: if the chunked coding is broken or a limit is passed.
         """
-        if self.phase is Phase.LENGTH:
+        if self.phase is _LENGTH:
             self._read_length(events)
-        elif self.phase is Phase.UNTIL_CLOSE:
+        elif self.phase is _UNTIL_CLOSE:
             if self._start < len(self._buffer):
                 events.append(Data(self._take(len(self._buffer) - self._start)))
-        elif self.phase is not Phase.DONE:
+        elif self.phase is not _DONE:
             self._read_chunked(events)
 
     def _take(self, octets: int) -> bytes:
@@ -205,7 +229,7 @@ class Reader:
         if available >= self.remaining:
             octets = self._take(self.remaining)
             self.remaining = 0
-            self.phase = Phase.DONE
+            self.phase = _DONE
             events.append(Data(octets, True))
         elif available:
             self.remaining -= available
@@ -215,11 +239,11 @@ class Reader:
         pieces: list[bytes] = []
         trailers: list[FieldLine] | None = None
         while trailers is None:
-            if self.phase is Phase.SIZE:
+            if self.phase is _SIZE:
                 progress = self._read_size()
-            elif self.phase is Phase.CHUNK:
+            elif self.phase is _CHUNK:
                 progress = self._read_chunk(pieces)
-            elif self.phase is Phase.CHUNK_END:
+            elif self.phase is _CHUNK_END:
                 progress = self._read_chunk_end()
             else:
                 trailers = self._read_trailers()
@@ -231,7 +255,7 @@ class Reader:
             if content:
                 events.append(Data(content))
             return
-        self.phase = Phase.DONE
+        self.phase = _DONE
         if content:
             events.append(Data(content, not trailers))
         if trailers or not content:
@@ -253,7 +277,7 @@ class Reader:
             message = f"content of more than {limit} octets, at most {limit} allowed (9110 §15.5.14)"
             raise RemoteViolation(message, Reason.TOO_LARGE, 413)
         self.remaining = size
-        self.phase = Phase.CHUNK if size else Phase.TRAILERS
+        self.phase = _CHUNK if size else _TRAILERS
         return True
 
     def _parse_size(self, line: bytes) -> int:
@@ -279,14 +303,14 @@ class Reader:
             self.remaining -= available
         if self.remaining:
             return False
-        self.phase = Phase.CHUNK_END
+        self.phase = _CHUNK_END
         return True
 
     def _read_chunk_end(self) -> bool:
         end = self.peek(2)
         if end == b"\r\n":
             self._start += 2
-            self.phase = Phase.SIZE
+            self.phase = _SIZE
             return True
         if end and end != b"\r":
             raise RemoteViolation(f"chunk data is followed by {end!r} (9112 §7.1)", Reason.FAULTY_FRAMING)

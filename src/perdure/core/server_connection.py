@@ -6,6 +6,8 @@ RFC 9112 §3 (requests), §9.3 (persistence), §9.6 (announcing a close); RFC 91
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from perdure.core import writer
 from perdure.core.connection import NO_REQUEST, Connection
 from perdure.core.errors import RemoteViolation
@@ -13,12 +15,38 @@ from perdure.core.events import Event, Interim, Request, Response
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
 from perdure.core.framing import NO_CONTENT, Framing, request_framing, response_to_send
 from perdure.core.heads import request_head
+from perdure.core.keepalive import format_hints
 from perdure.core.limits import SERVER_LIMITS, Limits
-from perdure.core.persistence import SAY_NOTHING, Case, Role, announce_response, decide, decide_plain
+from perdure.core.persistence import (
+    SAY_NOTHING,
+    Announce,
+    Announcement,
+    Case,
+    Role,
+    announce_response,
+    decide,
+    decide_plain,
+)
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
+
+# Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
+_IDLE, _SENDING, _DONE = State.IDLE, State.SENDING, State.DONE
+_HEAD, _PHASE_DONE, _LENGTH = Phase.HEAD, Phase.DONE, Phase.LENGTH
+_PERSISTS_11, _PERSISTS_10 = Reason.PERSISTS_11, Reason.PERSISTS_10
+_ALWAYS = Announce.ALWAYS
+
+# Facts are equal only if they are the same, and equal heads share them: a cheap key (0.2 µs for 1.2).
+_remembered_framing = lru_cache(512)(response_to_send)
+
+
+@lru_cache(4096)
+def _hints_11(timeout: int | None, maximum: int | None) -> Announcement:
+    """What a response says to an HTTP/1.1 client whose connection persists, hints being stated."""
+    hints = format_hints(timeout, maximum)
+    return Announcement((b"keep-alive",), hints) if hints else SAY_NOTHING
 
 
 class ServerConnection(Connection):
@@ -44,30 +72,45 @@ class ServerConnection(Connection):
         Content that waits for a 100 counts as such: whether it comes at all is the client's
         choice. RFC 9112 §9.3, RFC 9110 §10.1.1 (R161).
         """
-        if self.peer_state is not State.SENDING:
+        if self.peer_state is not _SENDING:
             return False
-        return self.awaits_continue or (
-            self._reader.phase is Phase.LENGTH and self._reader.remaining > octets
-        )
+        return self.awaits_continue or (self._reader.phase is _LENGTH and self._reader.remaining > octets)
+
+    def receive(self, octets: bytes) -> list[Event]:
+        """As `Connection.receive`."""
+        if self.peer_state is _IDLE:
+            head = self._reader.whole_head(octets, self._limits.max_line)
+            if head is not None:
+                events: list[Event] = []
+                try:
+                    self._begin_request(head, events)
+                except RemoteViolation as violation:
+                    self._broken(violation)
+                    raise
+                return events
+        return super().receive(octets)
 
     def _read_head(self, events: list[Event]) -> None:
         reader = self._reader
         reader.skip_empty_lines()
         head = reader.take_head(414)
-        if head is None:
-            return
+        if head is not None:
+            self._begin_request(head, events)
+
+    def _begin_request(self, head: bytes, events: list[Event]) -> None:
+        reader = self._reader
         method, target, version, fields, facts = request_head(head, self._limits)
         self._request_method, self._request_facts = method, facts
         if not (facts.lengths or facts.codings):
-            self.peer_state = State.DONE
-            reader.phase = Phase.DONE
+            self.peer_state = _DONE
+            reader.phase = _PHASE_DONE
             events.append(Request(method, target, fields, version, facts))
             return
         framing = request_framing(facts)
         self._check_body_limit(framing)
         reader.begin(framing)
         whole = framing is NO_CONTENT
-        self.peer_state = State.DONE if whole else State.SENDING
+        self.peer_state = _DONE if whole else _SENDING
         # 9110 §10.1.1: ignored in an HTTP/1.0 request (R158).
         self.awaits_continue = not whole and version >= HTTP_11 and b"100-continue" in facts.expectations
         events.append(Request(method, target, fields, version, facts, framing, whole))
@@ -84,16 +127,16 @@ class ServerConnection(Connection):
         super()._read_content(events)
 
     def _send_head(self, head: Request | Response, length: int | None) -> bytes:
-        if isinstance(head, Request) or self.own_state is not State.IDLE:
+        if isinstance(head, Request) or self.own_state is not _IDLE:
             raise self._local(
                 f"a {type(head).__name__} cannot be sent by a server that is {self.own_state.value}"
             )
-        if self.peer_state is State.IDLE and self.reason is None and self.limit is None:
+        if self.peer_state is _IDLE and self.reason is None and self.limit is None:
             raise self._local("there is no request to answer, and no reason to end (9112 §9.2)")
         if head.status == 101:
             self._check_switch(head)
         request = self._request_facts
-        outgoing = response_to_send(head.facts, head.status, self._request_method, request.version, length)
+        outgoing = _remembered_framing(head.facts, head.status, self._request_method, request.version, length)
         line = writer.status_line(head.status, head.reason_phrase)
         # Nothing raises from here on: a head that cannot be sent leaves everything as it was.
         framing = self.response_framing = outgoing.framing
@@ -102,12 +145,24 @@ class ServerConnection(Connection):
             reason = self.reason = self._decide(head, framing, length is not None)
         terms = self._terms
         maximum = None if terms.max_requests is None else terms.max_requests - self.exchanges - 1
-        announcement = announce_response(
-            reason, request.version, terms.announce, terms.keep_alive_timeout, maximum
-        )
+        if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
+            announcement = _hints_11(terms.keep_alive_timeout, maximum)
+        else:
+            announcement = announce_response(
+                reason, request.version, terms.announce, terms.keep_alive_timeout, maximum
+            )
         self._begin_sending(outgoing, length is not None)
         self.awaits_continue = False
-        return writer.head(line, head.fields, announcement, outgoing.line, outgoing.drop_length)
+        return writer.head(line, head.fields, announcement, outgoing.line, outgoing.drop_length, head.block)
+
+    @property
+    def unmet_expectation(self) -> bool:
+        """True if the request expects what is not known here; HTTP/1.0 expects nothing.
+
+        RFC 9110 §10.1.1 (R158, R163).
+        """
+        facts = self._request_facts
+        return facts.version >= HTTP_11 and any(one != b"100-continue" for one in facts.expectations)
 
     def _check_switch(self, head: Response) -> None:
         """See that a 101 names protocols that were offered, after the 100 that is awaited.
@@ -149,7 +204,7 @@ class ServerConnection(Connection):
         return None
 
     def _send_interim(self, interim: Interim) -> bytes:
-        if self.own_state is not State.IDLE or self.peer_state is State.IDLE:
+        if self.own_state is not _IDLE or self.peer_state is _IDLE:
             raise self._local(
                 "an interim response comes between a request and its final response (9110 §15.2)"
             )
@@ -162,8 +217,33 @@ class ServerConnection(Connection):
             self.awaits_continue = False
         return writer.head(line, interim.fields, SAY_NOTHING, b"", True)
 
+    def rest(self) -> bool:
+        """Begin to await the next request, if nothing of it has arrived: `next_cycle` in one step.
+
+        Returns:
+            False where there is more to do than that; nothing was done, and `next_cycle` is to be
+            called.
+
+        RFC 9112 §9.3.
+        """
+        reader, reason = self._reader, self.reason
+        if (
+            (reason is not _PERSISTS_11 and reason is not _PERSISTS_10)
+            or self.own_state is not _DONE
+            or self.peer_state is not _DONE
+            or self.half_closed
+            or reader.waiting_octets
+        ):
+            return False
+        self.exchanges += 1
+        self.own_state = self.peer_state = _IDLE
+        self._request_method, self._request_facts = b"", NO_REQUEST
+        self.reason = None
+        reader.phase = _HEAD
+        return True
+
     def _exchange_over(self) -> None:
-        self.own_state = State.IDLE
+        self.own_state = _IDLE
         # Until the next head is known to be good, a response is to nobody in particular.
         self._request_method, self._request_facts = b"", NO_REQUEST
         if self.persists:

@@ -35,6 +35,8 @@ from perdure.core.syntax import FIELD_VALUE, REQUEST_LINE
 PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 OURS: Final = frozenset([CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING])
 """Kinds of field that a caller cannot set: they follow from what was decided."""
+LOOKED_AT: Final = OURS | {TE, UPGRADE}
+"""Kinds of field that change what is said of the connection."""
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
@@ -87,6 +89,7 @@ def head(
     announcement: Announcement,
     framing_line: bytes,
     drop_length: bool,
+    remembered: bytes | None = None,
 ) -> bytes:
     """A whole head with its blank line.
 
@@ -96,17 +99,27 @@ def head(
         announcement: what to say of persistence.
         framing_line: the Transfer-Encoding or Content-Length line to add, or b"".
         drop_length: True where a Content-Length of the caller's must not be sent.
+        remembered: what `block` made of the lines.
 
     RFC 9112 §2.1.
     """
     options, hints = announcement
+    octets = None if drop_length else remembered or block(lines)
+    if octets is None:
+        lines, options = _without_ours(lines, options, drop_length)
+        octets = b"".join([line[4] for line in lines])
+    return b"".join((start_line, octets, framing_line, connection_lines(options, hints), b"\r\n"))
+
+
+def block(lines: Sequence[FieldLine]) -> bytes | None:
+    """The octets of field lines, None if some of them are ours to say, or concern the connection.
+
+    RFC 9112 §5.
+    """
     for line in lines:
-        if line[3]:  # something needs a second look
-            lines, options = _without_ours(lines, options, drop_length)
-            break
-    return b"".join(
-        [start_line, *[line[4] for line in lines], framing_line, connection_lines(options, hints), b"\r\n"]
-    )
+        if line[3] in LOOKED_AT:
+            return None
+    return b"".join([line[4] for line in lines])
 
 
 def _without_ours(
