@@ -225,6 +225,7 @@ def warmed(pool: Driver) -> Entry[int]:
 
 def test_proof_from_used_connections_does_not_stand_for_one_that_was_never_used(pool: Driver) -> None:
     pool.idle()
+    pool.now = 10.0
     warmed(pool)
     pool.now = 20.0
     assert isinstance(pool.ask(repeatable=False), Ticket)
