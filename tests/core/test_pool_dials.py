@@ -159,3 +159,16 @@ def test_what_was_learned_while_a_connection_was_granted_counts_when_it_is_taken
     pool.peer_closes(other)
     assert pool.take(waiting) is None
     assert pool.closed[-1] == (granted.number, Reason.IDLE_LEARNED)
+
+
+def test_ticket_that_lost_its_connection_stands_before_its_younger_sibling_in_the_line() -> None:
+    pool = small(8, total=2)
+    granted, busy = pool.fresh(), pool.fresh()
+    first, second, other = pool.ticket(), pool.ticket(), pool.ticket("b")
+    pool.release(granted)
+    pool.peer_closes(granted)
+    assert pool.dials == [first]
+    pool.release(busy, Reason.CLOSE_RECEIVED)
+    assert pool.dials == [first, second]
+    pool.fail(second)
+    assert pool.dials == [first, other]
