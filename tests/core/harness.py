@@ -37,7 +37,7 @@ from perdure.core import (
 )
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
-Pieces: TypeAlias = Sequence[bytes]
+Pieces: TypeAlias = Iterable[bytes]
 HOST: Pairs = ((b"Host", b"x"),)
 
 
