@@ -6,13 +6,18 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 PATIENCE_SECONDS = 60.0
+TOP = Path(__file__).resolve().parent.parent
+ECHO = "tests.programs_application:application"
+"""To be served from TOP."""
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 COMMAND = (sys.executable, "-m", "perdure")
 
@@ -77,3 +82,33 @@ def serving(*arguments: str, folder: Path | None = None) -> Iterator[Serving]:
         if process.returncode is None:
             process.kill()
             process.communicate()
+
+
+@contextlib.contextmanager
+def raw_server(converse: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Let a function talk on each accepted connection, one after the other; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.settimeout(PATIENCE_SECONDS)
+                    converse(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(PATIENCE_SECONDS)
+
+
+def read_heads(connection: socket.socket, count: int) -> bytes:
+    """Read until so many heads are complete, or to the end."""
+    octets = b""
+    while octets.count(b"\r\n\r\n") < count and (more := connection.recv(65536)):
+        octets += more
+    return octets

@@ -26,6 +26,7 @@ import tomllib
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import (
     Annotated,
@@ -272,7 +273,8 @@ def settings_of(part: Part) -> list[Setting]:
     ]
 
 
-def field_helps(kind: type[Any]) -> dict[str, str]:
+@lru_cache
+def field_helps(kind: type[Any]) -> Mapping[str, str]:
     """Read the text that stands below each field of a class, and of the classes it is made from."""
     helps: dict[str, str] = {}
     for base in reversed(kind.__mro__):

@@ -86,12 +86,10 @@ def run(manner: Manner, read: Read) -> int:
     rows: list[Row] = []
 
     def tell(row: Row) -> None:
-        rows.append(row)
         if not single and not manner.json:
-            print(row.text())
+            print(row.text() if rows else f"{HEADER}\n{row.text()}")
+        rows.append(row)
 
-    if not single and not manner.json:
-        print(HEADER)
     ask = ask_in_pipelines if options.pipeline is not None else ask_in_turn
     totals = ask(options, settings, tell)
     totals.count(rows)

@@ -1,0 +1,100 @@
+"""Pipelined requests over real sockets: in order, in doubt, and sent again where that is safe."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.programs import ECHO, TOP, Serving, document, perdure, raw_server, read_heads, serving
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LAST_ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(scope="module")
+def seven() -> Iterator[Serving]:
+    """A server that answers seven requests on a connection."""
+    with serving("serve", ECHO, "--max-requests", "7", folder=TOP) as program:
+        yield program
+
+
+@pytest.mark.row("S9")
+def test_pipelines_share_the_requests_and_every_one_is_answered(seven: Serving) -> None:
+    result = perdure("get", "-n", "20", "-c", "2", "--pipeline", "5", "--json", seven.url)
+    read = document(result)
+    assert [row["number"] for row in read["requests"]] == list(range(1, 21))
+    assert {row["status"] for row in read["requests"]} == {200}
+    assert read["totals"]["connections"] == 4, "10 on each of two, 7 at most on a connection"
+    assert result.returncode == 0
+
+
+def test_requests_go_out_before_the_first_is_answered() -> None:
+    heads: list[int] = []
+
+    def converse(connection: socket.socket) -> None:
+        heads.append(read_heads(connection, 4).count(b"\r\n\r\n"))
+        connection.sendall(ANSWER * 3 + LAST_ANSWER)
+
+    with raw_server(converse) as url:
+        result = perdure("get", "-n", "4", "--pipeline", "4", "--json", url)
+    assert heads == [4]
+    assert document(result)["totals"]["connections"] == 1
+
+
+@pytest.mark.row("R92")
+def test_rest_is_sent_again_after_an_announced_close() -> None:
+    def converse(connection: socket.socket) -> None:
+        read_heads(connection, 1)
+        connection.sendall(LAST_ANSWER)
+
+    with raw_server(converse) as url:
+        result = perdure("get", "-n", "3", "--pipeline", "3", "--json", url)
+    totals = document(result)["totals"]
+    assert (totals["answered"], totals["connections"]) == (3, 3)
+    assert totals["closes"] == {"close_received": 3}
+
+
+def test_request_after_an_unannounced_end_goes_alone() -> None:
+    heads: list[int] = []
+
+    def converse(connection: socket.socket) -> None:
+        if not heads:
+            heads.append(read_heads(connection, 4).count(b"\r\n\r\n"))
+            connection.sendall(ANSWER)
+            return
+        heads.append(read_heads(connection, 1).count(b"\r\n\r\n"))
+        connection.sendall(ANSWER)
+        heads.append(read_heads(connection, 2).count(b"\r\n\r\n"))
+        connection.sendall(ANSWER + ANSWER)
+        read_heads(connection, 1)
+
+    with raw_server(converse) as url:
+        result = perdure("get", "-n", "4", "--pipeline", "4", "--json", url)
+    assert heads == [4, 1, 2]
+    assert document(result)["totals"]["answered"] == 4
+
+
+def test_server_that_answers_nothing_ends_the_attempt() -> None:
+    connections: list[int] = []
+
+    def converse(connection: socket.socket) -> None:
+        connections.append(read_heads(connection, 1).count(b"\r\n\r\n"))
+
+    with raw_server(converse) as url:
+        result = perdure("get", "-n", "3", "--pipeline", "3", "--json", url)
+    rows = document(result)["requests"]
+    assert {row["status"] for row in rows} == {None}
+    assert all("not sent again: the connection was fresh" in row["error"] for row in rows)
+    assert len(connections) == 3
+    assert re.fullmatch(r"perdure: request 1: .*\n", result.stderr)
+    assert result.returncode == 1
+
+
+def test_story_of_a_pipeline_names_the_end_of_each_connection(seven: Serving) -> None:
+    result = perdure("get", "-n", "8", "--pipeline", "8", "-v", seven.url)
+    assert (
+        "connection 1: closed after 7 responses: the peer sent the close option (9112 §9.6)" in result.stderr
+    )
