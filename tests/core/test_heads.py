@@ -260,3 +260,36 @@ def test_authority_is_empty_where_nobody_says() -> None:
 )
 def test_origin_form_is_the_rest_of_the_target_octet_for_octet(target: bytes, expected: bytes) -> None:
     assert origin_form(target) == expected
+
+
+def test_short_block_of_fields_is_parsed_once() -> None:
+    head = b"GET /%d HTTP/1.1\r\nHost: remembered\r\nX: y"
+    first, second = (request_head(head % number, Limits()) for number in (1, 2))
+    assert (first[1], second[1]) == (b"/1", b"/2")
+    assert first[3] is second[3]
+    assert first[4] is second[4]
+
+
+def test_block_is_remembered_by_its_version_too() -> None:
+    head = b" / HTTP/1.%d\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c"
+    assert request_head(b"GET" + head % 0, Limits())[4].upgrade == ()
+    assert request_head(b"GET" + head % 1, Limits())[4].upgrade == (b"h2c",)
+
+
+def test_long_block_of_fields_is_parsed_by_its_lines() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x" + b"".join(
+        b"\r\nX-%d: " % number + b"v" * 200 for number in range(30)
+    )
+    assert len(head) < Limits().max_line
+    first, second = request_head(head, Limits()), request_head(head, Limits())
+    assert [line.octets for line in first[3]] == [line + b"\r\n" for line in head.split(b"\r\n")[1:]]
+    assert first[3] is not second[3]
+
+
+@pytest.mark.row("R33")
+def test_remembered_block_is_counted_by_the_limits_of_each_connection() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: counted\r\nA: 1\r\nB: 2\r\nC: 3"
+    assert len(request_head(head, Limits())[3]) == 4
+    assert refusal_of_request(head) == (431, Reason.TOO_LARGE)
+    with pytest.raises(RemoteViolation, match="field line of 19 octets, at most 14 allowed"):
+        request_head(b"GET / HTTP/1.1\r\nHost: counted.again\r\nA: 1", Limits(max_line=14))
