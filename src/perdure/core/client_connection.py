@@ -109,8 +109,6 @@ class ClientConnection(Connection):
 
     def _response_complete(self) -> None:
         """Look beyond the end of a response: with no other request out, nothing may follow (R64)."""
-        if self.reason is Reason.TUNNEL:
-            return
         if not self.persists:
             self._reader.take_rest()
         elif len(self._outstanding) == 1:
@@ -129,7 +127,7 @@ class ClientConnection(Connection):
         reader.take_rest()
         if not self._outstanding:
             self.end(Reason.IDLE_408 if is_408 else Reason.SURPLUS_OCTETS)
-        elif self.persists:
+        else:
             self.reason = Reason.SURPLUS_OCTETS
 
     def _idle_eof(self) -> None:

@@ -1,0 +1,132 @@
+"""The short ways of a server's connection do what the long ones do (9112 §9.3, §9.6; 9110 §10.1.1)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure.core import (
+    HTTP_11,
+    Announce,
+    Interim,
+    LocalViolation,
+    Reason,
+    Response,
+    ServerConnection,
+    State,
+    Terms,
+    make_lines,
+)
+from perdure.core.persistence import announce_response
+from perdure.core.writer import connection_lines
+from tests.core.harness import every_way
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+OLD = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+CLOSE = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+def answered(octets: bytes) -> ServerConnection:
+    connection = ServerConnection()
+    connection.receive(octets)
+    connection.send_whole(Response(200))
+    return connection
+
+
+def seen(connection: ServerConnection) -> tuple[object, ...]:
+    """What anybody can see of a connection between exchanges."""
+    return (
+        connection.idle,
+        connection.own_state,
+        connection.peer_state,
+        connection.reason,
+        connection.exchanges,
+        connection.waiting_octets,
+        connection.half_closed,
+    )
+
+
+@pytest.mark.row("R91")
+@pytest.mark.parametrize("octets", [GET, OLD, POST + b"ok"])
+def test_resting_is_a_cycle_where_nothing_of_the_next_request_has_arrived(octets: bytes) -> None:
+    short, long = answered(octets), answered(octets)
+    assert short.rest()
+    assert long.next_cycle() == []
+    assert seen(short) == seen(long)
+    for connection in (short, long):
+        assert [event.end for event in connection.receive(GET)] == [True]
+        with pytest.raises(LocalViolation, match="before both messages are complete"):
+            connection.next_cycle()
+
+
+@pytest.mark.parametrize("octets", [b"", GET + b"G", GET + GET, CLOSE, POST, POST + b"o", GET[:-1]])
+def test_connection_with_more_to_do_does_not_rest_and_nothing_was_done(octets: bytes) -> None:
+    connection = ServerConnection()
+    connection.receive(octets)
+    if not connection.idle and connection.peer_state is not State.IDLE:
+        connection.send_whole(Response(200))
+    before = seen(connection)
+    assert not connection.rest()
+    assert seen(connection) == before
+
+
+def test_half_closed_or_unanswered_connection_does_not_rest() -> None:
+    connection = answered(GET)
+    connection.receive_eof()
+    assert not connection.rest()
+    connection = ServerConnection()
+    connection.receive(GET)
+    assert not connection.rest()
+    connection.send(Response(200, end=False))
+    assert not connection.rest()
+
+
+@pytest.mark.row("S4", "R173")
+@given(st.none() | st.integers(0, 600), st.none() | st.integers(1, 1000), st.sampled_from(Announce))
+def test_head_says_what_was_decided_to_be_announced(
+    timeout: int | None, maximum: int | None, announce: Announce
+) -> None:
+    most = None if maximum is None else maximum + 1
+    terms = Terms(keep_alive_timeout=timeout, max_requests=most, announce=announce)
+    connection = ServerConnection(terms=terms)
+    connection.receive(GET)
+    said = connection_lines(*announce_response(Reason.PERSISTS_11, HTTP_11, announce, timeout, maximum))
+    assert connection.send_whole(Response(204)) == b"HTTP/1.1 204 No Content\r\n" + said + b"\r\n"
+
+
+@pytest.mark.row("R163", "R158")
+@pytest.mark.parametrize(
+    ("version", "value", "unmet"),
+    [
+        (b"1.1", b"100-continue", False),
+        (b"1.1", b"100-Continue", False),
+        (b"1.1", b"foo", True),
+        (b"1.1", b"100-continue, foo", True),
+        (b"1.1", b",,", False),
+        (b"1.0", b"foo", False),
+    ],
+)
+def test_unknown_expectation_is_unmet_and_http_10_expects_nothing(
+    version: bytes, value: bytes, unmet: bool
+) -> None:
+    for pieces in every_way(b"GET / HTTP/%b\r\nHost: x\r\nExpect: %b\r\n\r\n" % (version, value)):
+        connection = ServerConnection()
+        for piece in pieces:
+            connection.receive(piece)
+        assert connection.unmet_expectation is unmet
+
+
+@pytest.mark.row("R160", "R164")
+def test_interim_responses_say_nothing_of_persistence_or_framing() -> None:
+    connection = ServerConnection()
+    connection.receive(CLOSE)
+    pairs = [
+        (b"Connection", b"close"),
+        (b"Content-Length", b"5"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Link", b"</a>"),
+    ]
+    head = connection.send(Interim(103, make_lines(pairs)))
+    assert head == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
