@@ -92,7 +92,8 @@ DECISION: Final = (
     Row(
         lambda case: case.limit is not None,
         None,
-        "a limit of our own is reached: requests, age, drain, pressure",
+        "a reason of our own to end: requests, age, drain, pressure, a CONNECT that we reject, a client "
+        "that has closed its side and sent no more",
     ),
     Row(
         lambda case: (
