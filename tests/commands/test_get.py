@@ -117,6 +117,13 @@ def test_method_content_and_fields_are_sent(echo: Serving) -> None:
     assert perdure("get", "-X", "DELETE", echo.url).stdout.startswith("DELETE / 1.1\n")
 
 
+def test_json_is_one_document_without_the_content(echo: Serving, tmp_path: Path) -> None:
+    result = perdure("get", "--json", "-o", "out", echo.url, folder=tmp_path)
+    (row,) = document(result)["requests"]
+    assert row["octets"] == len((tmp_path / "out").read_bytes())
+    assert document(perdure("get", "--json", echo.url))["totals"]["answered"] == 1
+
+
 def test_content_comes_from_a_file_and_goes_to_one(echo: Serving, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"from a file")
     result = perdure("get", "-d", "@in", "-o", "out", echo.url, folder=tmp_path)

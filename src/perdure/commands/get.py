@@ -62,13 +62,19 @@ class GetOptions:
     """Whether the certificates of https servers are verified."""
 
     def __post_init__(self) -> None:
-        if self.total > 1 and (self.output is not None or self.include):
-            raise ValueError(f"--output and --include take one request, got {self.total}")
+        if (self.output is not None or self.include) and not self.single and self.url:
+            how = "a pipeline" if self.pipeline is not None else str(self.total)
+            raise ValueError(f"--output and --include take one request, got {how}")
 
     @property
     def total(self) -> int:
         """Requests altogether."""
         return self.requests * len(self.url)
+
+    @property
+    def single(self) -> bool:
+        """True of one request, whose content is printed."""
+        return self.total == 1 and self.pipeline is None
 
     @property
     def verb(self) -> str:
@@ -82,21 +88,23 @@ def run(manner: Manner, read: Read) -> int:
     settings = adapted(settings, options)
     if not options.url:
         raise CouldNot("get: a URL expected, got none")
-    single = options.total == 1
     rows: list[Row] = []
 
     def tell(row: Row) -> None:
-        if not single and not manner.json:
+        if not options.single and not manner.json:
             print(row.text() if rows else f"{HEADER}\n{row.text()}")
         rows.append(row)
 
-    ask = ask_in_pipelines if options.pipeline is not None else ask_in_turn
-    totals = ask(options, settings, tell)
+    if options.pipeline is not None:
+        totals = ask_in_pipelines(options, settings, tell)
+    else:
+        printed = options.single and (options.output is not None or not manner.json)
+        totals = ask_in_turn(options, settings, tell, printed)
     totals.count(rows)
     if manner.json:
-        rows.sort()
+        rows.sort(key=lambda row: row.number)
         print_json({"requests": [row.document() for row in rows], "totals": totals.document()})
-    elif single:
+    elif options.single:
         for line in totals.lines():
             logger.info("%s", line)
     else:
@@ -127,21 +135,26 @@ def exit_status(rows: Sequence[Row], totals: Totals) -> int:
 # --- one after the other on each connection: the client --------------------------------------
 
 
-def ask_in_turn(options: GetOptions, settings: ClientSettings, tell: Tell) -> Totals:
-    """Send requests with a client, several at a time; tell of each one."""
+def ask_in_turn(options: GetOptions, settings: ClientSettings, tell: Tell, printed: bool) -> Totals:
+    """Send requests with a client, several at a time; tell of each one.
+
+    Args:
+        printed: whether the content of responses is printed, or written to the file.
+    """
     from perdure.wire.network import run as run_loop
 
     content = content_of(options)
     fields = fields_of(options)
     for url in options.url:
         check_url(url)
-    return run_loop(_ask_in_turn(options, settings, tell, fields, content))
+    return run_loop(_ask_in_turn(options, settings, tell, printed, fields, content))
 
 
 async def _ask_in_turn(
     options: GetOptions,
     settings: ClientSettings,
     tell: Tell,
+    printed: bool,
     fields: Sequence[tuple[str, str]],
     content: bytes | None,
 ) -> Totals:
@@ -172,7 +185,7 @@ async def _ask_in_turn(
             seconds = now() - began
             tell(answered_row(number, url, seconds, response))
             tell_exchange(number, options.verb, seconds, response)
-            if options.total == 1:
+            if printed:
                 deliver(response, options)
 
     began = now()
