@@ -1,0 +1,127 @@
+"""`perdure serve` as a process: what it serves, how it reads its settings, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from perdure.commands.outcome import CouldNot
+from perdure.commands.serve import keep_last, load_target
+from perdure.config import ConfigError
+from tests.programs import ECHO, TOP, document, perdure, serving
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def head_of(url: str) -> str:
+    return perdure("get", "-i", url).stdout.partition("\n\n")[0].lower()
+
+
+@pytest.mark.row("S4")
+def test_folder_is_served_and_the_settings_of_flags_are_announced(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>here</p>", encoding="utf-8")
+    with serving("serve", str(tmp_path), "--idle-timeout", "7", "--max-requests", "3") as program:
+        result = perdure("get", "-i", program.url)
+    assert result.stdout.endswith("<p>here</p>")
+    assert "keep-alive: timeout=7, max=2" in result.stdout.lower()
+
+
+def test_what_it_did_is_told_at_the_end_and_the_status_is_0() -> None:
+    with serving("serve", ECHO, folder=TOP) as program:
+        perdure("get", "-n", "3", program.url)
+        assert program.end() == 0
+    assert program.counted["event"] == "ended"
+    assert (program.counted["connections"], program.counted["requests"]) == (1, 3)
+    assert program.counted["closes"] == {"peer_closed": 1}
+
+
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    (tmp_path / "perdure.toml").write_text(
+        '[serve]\ntarget = "."\nidle_timeout = 9\nmax_requests = 8\n', encoding="utf-8"
+    )
+    with serving("serve", "--config", "perdure.toml", "--max-requests", "5", folder=tmp_path) as program:
+        assert "keep-alive: timeout=9, max=4" in head_of(program.url)
+
+
+def test_second_signal_stops_at_once() -> None:
+    with serving("serve", ECHO, folder=TOP) as program:
+        host, port = program.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")  # and no content
+            program.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionRefusedError):  # it drains: nobody else may come
+                while True:
+                    socket.create_connection((host, int(port))).close()
+            program.process.send_signal(signal.SIGTERM)
+            assert program.process.wait(20) == 0
+            program.process.communicate()
+
+
+@pytest.mark.slow
+def test_hangup_reads_the_settings_again_and_loses_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "perdure.toml"
+    config.write_text("[serve]\nidle_timeout = 9\nworkers = 2\n", encoding="utf-8")
+    with serving("serve", str(tmp_path), "--config", str(config)) as program:
+        assert "timeout=9" in head_of(program.url)
+        config.write_text("[serve]\nidle_timeout = 11\nworkers = 2\n", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        found = [head_of(program.url)]
+        while "timeout=11" not in found[-1] and len(found) < 30:
+            found.append(head_of(program.url))
+        assert "timeout=11" in found[-1]
+        assert all("http/1.1 404" in head for head in found), "every request was answered"
+
+
+def test_faulty_file_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    answers = iter([1, 2])
+
+    def read() -> int:
+        for answer in answers:
+            return answer
+        raise ConfigError("perdure.toml: wrong")
+
+    latest = keep_last(read)
+    assert (latest(), latest(), latest()) == (2, 2, 2)
+    assert "perdure.toml: wrong; the settings stay as they were" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("raise RuntimeError('no database')", "importing it failed: RuntimeError: no database"),
+        ("import absent_one", "importing it failed: No module named 'absent_one'"),
+        ("def application(:", "importing it failed: SyntaxError: .*"),
+    ],
+)
+def test_module_that_fails_is_not_taken_for_one_that_is_absent(
+    module: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"faulty_{abs(hash(module))}"
+    (tmp_path / f"{name}.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CouldNot, match=message):
+        load_target(f"{name}:application")
+
+
+def test_application_inside_an_object_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nested_site.py").write_text("class site:\n    application = print\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found: object = load_target("nested_site:site.application")
+    assert found is print
+
+
+def test_folder_with_a_colon_in_its_name_is_a_folder(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "a:b")
+    assert callable(load_target(str(tmp_path / "a:b")))
+
+
+def test_person_is_told_where(tmp_path: Path) -> None:
+    with serving("serve", str(tmp_path)) as program:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", program.url)
+        totals = document(perdure("get", "--json", program.url))["totals"]
+    assert totals["answered"] == 1
