@@ -101,6 +101,10 @@ class BlockingPool:
             ticket: Ticket | None = None
             entry: Handled | None = None
             with self._lock:
+                if not repeatable:
+                    # An idle connection counts as proof of its age while it lives: see whether it does.
+                    for idle in self._ledger.idle_entries():
+                        self._examine(idle, now)
                 answer = self._asked(origin, now, repeatable, fresh)
                 if isinstance(answer, Use):
                     entry = answer.entry
@@ -343,15 +347,21 @@ class BlockingPool:
             handle = next((found for found in self._handles if found.wire is wire), None)
             if handle is None or handle.entry.state is not EntryState.IDLE:
                 return  # who leases it sees for himself
-            reason = handle.why_readable(now)
-            if reason is None:
+            if not self._examine(handle.entry, now):
                 self._watch.watch(wire, self._spent)
-            elif reason is Reason.SURPLUS_OCTETS:
-                self._ledger.discard(handle.entry, reason, now)
-            else:
-                self._ledger.peer_closed(handle.entry, now, reason)
             actions = self._take_actions()
         self._carry_out(actions)
+
+    def _examine(self, entry: Handled, now: float) -> bool:
+        """Under the lock: close an idle connection that the peer has ended; True if it had."""
+        reason = entry.handle.why_readable(now)
+        if reason is None:
+            return False
+        if reason is Reason.SURPLUS_OCTETS:
+            self._ledger.discard(entry, reason, now)
+        else:
+            self._ledger.peer_closed(entry, now, reason)
+        return True
 
     def _discard_later_ones(self) -> None:
         while self._later:

@@ -68,6 +68,8 @@ class Content:
             self._be_whole(source.encode())
         elif isinstance(source, bytes | bytearray | memoryview):
             self._be_whole(bytes(source))
+        elif isinstance(source, list | tuple):
+            self._be_whole(b"".join(source))
         elif isinstance(source, AsyncIterable):
             self.asynchronous = True
             self._source = source

@@ -10,7 +10,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from perdure.client.blocking_pool import BlockingHandle, BlockingPool
+from perdure.client.blocking_handle import BlockingHandle
+from perdure.client.blocking_pool import BlockingPool
 from perdure.client.decoding import GzipDecoder, is_gzip
 from perdure.client.effects import CONTENT, HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect, Flow, Shared
 from perdure.client.errors import ExchangeError, ResponseConsumed
