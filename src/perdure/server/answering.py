@@ -44,6 +44,11 @@ class Phase(enum.Enum):
     ENDED = "closing"
 
 
+# Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
+HEAD, CONTENT, ANSWER = Phase.HEAD, Phase.CONTENT, Phase.ANSWER
+LEFTOVER, IDLE, ENDED = Phase.LEFTOVER, Phase.IDLE, Phase.ENDED
+
+
 class Answering(LoopWire):
     """The sending side of an inbound connection.
 
@@ -59,7 +64,7 @@ class Answering(LoopWire):
         super().__init__(registry.settings.write_timeout)
         self.registry = registry
         self.protocol = protocol or ServerConnection(registry.limits, registry.terms)
-        self.phase = Phase.HEAD
+        self.phase = HEAD
         self._cork = Cork(self)
 
     def respond(self, response: Response, content: bytes = b"") -> None:
@@ -70,44 +75,59 @@ class Answering(LoopWire):
 
         RFC 9112 §6.
         """
-        if self.phase is Phase.ENDED:
-            return
-        self._cork.write(self.protocol.send_whole(response, content))
+        if self.phase is not ENDED:
+            self.finish(self.protocol.send_whole(response, content))
+
+    def finish(self, octets: bytes) -> None:
+        """Write the last octets of a response, as the protocol gave them; go on, or end."""
+        cork = self._cork
+        if cork.pieces or self.protocol.waiting_octets:
+            cork.gather(octets)
+        elif octets:
+            self.write(octets)
         self._response_complete()
 
-    def begin_response(self, response: Response) -> None:
-        """Send the head of a response whose content follows. Raises as `respond`."""
-        if self.phase is not Phase.ENDED:
-            self._cork.write(self.protocol.send(response))
+    def begin_response(self, response: Response, octets: bytes = b"") -> None:
+        """Send the head of a response whose content follows, with the first of it.
+
+        Raises:
+            LocalViolation: as `respond`; or as `send_content`.
+        """
+        if self.phase is ENDED:
+            return
+        written = self.protocol.send(response)
+        try:
+            if octets:  # one write for both: on the standard loop each is a call to the kernel
+                written += self.protocol.send(Data(octets))
+        except LocalViolation:
+            self._put(written)
+            self.abandon_response(Reason.LOCAL_FAULT)
+            raise
+        self._put(written)
 
     def send_content(self, octets: bytes) -> None:
         """Send some content of a response. Stop while `writing_paused`.
 
         Raises:
-            LocalViolation: it is longer than the response's head said; the connection is cut off.
+            LocalViolation: it is longer than the response's head said; the response is abandoned.
         """
-        if self.phase is Phase.ENDED or not octets:
-            return
-        self._cork.write(self._send_or_cut(Data(octets)))
+        if self.phase is not ENDED and octets:
+            self._put(self._send_or_abandon(Data(octets)))
 
-    def end_response(self, trailers: Sequence[FieldLine] = ()) -> None:
-        """Complete a response.
+    def end_response(self, trailers: Sequence[FieldLine] = (), octets: bytes = b"") -> None:
+        """Complete a response; without trailers, the last of its content may come along.
 
         Raises:
-            LocalViolation: it is shorter than its head said; the connection is cut off, so that
-                the client sees that something is missing.
+            LocalViolation: it is shorter than its head said, or a trailer cannot be sent as one;
+                the response is abandoned, so that the client sees that something is missing.
         """
-        if self.phase is Phase.ENDED:
-            return
-        octets = self._send_or_cut(EndOfMessage(trailers))
-        if octets:
-            self._cork.write(octets)
-        self._response_complete()
+        if self.phase is not ENDED:
+            self.finish(self._send_or_abandon(Data(octets, True) if octets else EndOfMessage(trailers)))
 
     def send_interim(self, interim: Interim) -> None:
         """Send an interim response; an HTTP/1.0 client gets none. RFC 9110 §15.2."""
-        if self.phase is not Phase.ENDED and (octets := self.protocol.send(interim)):
-            self._cork.write(octets)
+        if self.phase is not ENDED:
+            self._put(self.protocol.send(interim))
 
     def refuse(self, status: int, message: str, fields: Sequence[FieldLine] = ()) -> None:
         """Answer with an error of our own; the connection lives on where framing allows."""
@@ -116,9 +136,11 @@ class Answering(LoopWire):
 
     def abandon_response(self, reason: Reason) -> None:
         """End the connection in the middle of a response, so that the truncation shows. RFC 9112 §8."""
-        if self.phase is Phase.ENDED:
+        if self.phase is ENDED:
             return
         self.protocol.end(reason)
+        # It persisted until now; that it ends has another reason than its messages.
+        self.protocol.reason = reason
         self._cork.flush()
         self._ended()
         # A close-delimited response ends with the connection: only a reset tells it from a whole one.
@@ -131,24 +153,27 @@ class Answering(LoopWire):
         """Fields of every response of ours, such as Date; a subclass may add some."""
         return ()
 
-    def cut_off(self, reason: Reason) -> None:
-        """End the connection at once, whatever is under way."""
-        raise NotImplementedError
-
     def _response_complete(self) -> None:
         """The response is written: go on, or end."""
         raise NotImplementedError
 
-    def _send_or_cut(self, event: Event) -> bytes:
-        try:
-            return self.protocol.send(event)
-        except LocalViolation:
-            self.cut_off(Reason.LOCAL_FAULT)
-            raise
-
     def _ended(self) -> None:
         """Note that nothing more is said on this connection."""
         raise NotImplementedError
+
+    def _put(self, octets: bytes) -> None:
+        """Write a part of a response."""
+        if self._cork.pieces or self.protocol.waiting_octets:
+            self._cork.write(octets)
+        elif octets:
+            self.write(octets)
+
+    def _send_or_abandon(self, event: Event) -> bytes:
+        try:
+            return self.protocol.send(event)
+        except LocalViolation:
+            self.abandon_response(Reason.LOCAL_FAULT)
+            raise
 
     def _linger(self) -> None:
         settings = self.registry.settings

@@ -1,7 +1,7 @@
 """The serving side of one connection, without what answers the requests.
 
-`InboundConnection` reads requests, keeps the times, refuses what is wrong, drains what was left
-unread, announces and performs closes. A subclass answers: an ASGI application, a gateway.
+`InboundConnection` reads requests, one exchange after the other, refuses what is wrong and drains
+what was left unread. A subclass answers: an ASGI application, a gateway.
 
     wire_opened ─▶ first head ─Request─▶ exchange ─response and request complete─▶ idle ─┐
                       │                    ▲  │                                      │   │
@@ -9,7 +9,7 @@ unread, announces and performs closes. A subclass answers: an ASGI application, 
                       ▼                       ▼ not persistent, fault                    ▼ idle limit
                      408 ──────────────▶ lingering close ◀────────────────────────────────
 
-One deadline per connection, moved as it goes through these phases; one sweep looks at all.
+The times are in `lifetime`, what may be said in `answering`.
 
 RFC 9112 §9.3 to §9.6; RFC 9110 §15.5.9 (408).
 """
@@ -31,38 +31,23 @@ from perdure.core import (
     ServerConnection,
     State,
 )
-from perdure.server.answering import Answering, Phase
+from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER
+from perdure.server.lifetime import Lifetime
 from perdure.server.registry import Registry
 from perdure.wire.errors import WireError
 
 logger = logging.getLogger("perdure.server")
 
+_DONE = State.DONE
 
-class InboundConnection(Answering):
-    """One client's connection. Subclass it and define the four hooks.
 
-    Attributes:
-        number: counts the connections of the server from 1.
-        idle_since: `now()` when the last exchange was complete.
-    """
+class InboundConnection(Lifetime):
+    """One client's connection. Subclass it and define the hooks."""
 
-    __slots__ = (
-        "_again",
-        "_age_limit",
-        "_content_octets",
-        "_content_since",
-        "_cycling",
-        "idle_since",
-        "number",
-    )
+    __slots__ = ("_again", "_cycling")
 
     def __init__(self, registry: Registry, protocol: ServerConnection | None = None) -> None:
         super().__init__(registry, protocol)
-        self.number = 0
-        self.idle_since = math.inf
-        self._age_limit = math.inf
-        self._content_since = 0.0
-        self._content_octets = 0
         self._cycling = False
         self._again = False
 
@@ -96,20 +81,21 @@ class InboundConnection(Answering):
 
     def data_received(self, octets: bytes) -> None:
         """Feed the protocol and act on its events."""
-        phase = self.phase
-        if phase is Phase.IDLE:
-            self.phase = Phase.HEAD
-            self.deadline = self.now() + self.registry.settings.head_timeout
-            self.registry.idle.pop(self, None)
-        protocol = self.protocol
         try:
-            events = protocol.receive(octets)
+            events = self.protocol.receive(octets)
         except RemoteViolation as violation:
             self._violated(violation)
             return
-        if events:
-            self._handle(events)
-        elif phase is Phase.ANSWER and protocol.waiting_octets > self.registry.settings.pipeline_octets:
+        if self.phase is IDLE:
+            if not events:
+                self._head_begins()
+                return
+            del self.registry.idle[self]
+        if len(events) == 1 and type(events[0]) is Request:
+            self._begin(events[0])
+        elif events:
+            self._run(events)
+        elif self.phase is ANSWER and (self.protocol.waiting_octets > self.registry.settings.pipeline_octets):
             self.pause_reading()
 
     def end_received(self) -> None:
@@ -125,69 +111,47 @@ class InboundConnection(Answering):
 
     def wire_lost(self, error: WireError | None) -> None:
         """Tell the subclass if its exchange is lost; leave the registry."""
-        exchanging = self.phase in (Phase.CONTENT, Phase.ANSWER)
+        exchanging = self.phase is CONTENT or self.phase is ANSWER
         self.protocol.end(Reason.PEER_RESET if error is not None else Reason.PEER_CLOSED)
         reason = self.protocol.reason or Reason.PEER_CLOSED
-        self.phase = Phase.ENDED
+        self._ended()
+        self.registry.remove(self, reason)
         if exchanging:
             self.exchange_aborted(reason)
-        self.registry.remove(self, reason)
         if logger.isEnabledFor(logging.DEBUG):
             self._log_end(reason)
 
-    def deadline_reached(self, now: float) -> None:
-        """A time ran out; which one, the phase tells."""
-        phase = self.phase
-        if phase is Phase.IDLE:
-            self.end_connection(Reason.DRAIN if self.registry.draining else Reason.IDLE_LIMIT)
-        elif phase is Phase.HEAD:
-            self._time_out(Reason.HEAD_TIMEOUT, "the head of the request took too long")
-        elif phase is Phase.CONTENT:
-            self._check_content_rate(now)
-        elif phase is Phase.LEFTOVER:
-            self.end_connection(Reason.UNREAD_CONTENT)
-        else:
-            self.deadline = math.inf
-
-    def write_stalled(self, now: float) -> None:
-        """The client took nothing for `write_timeout`: give up on it."""
-        self.cut_off(Reason.WRITE_TIMEOUT)
+    def resume_writing(self) -> None:
+        """Go on with what was held back. What a subclass defines is `write_side_drained`."""
+        super().resume_writing()
+        if self._held:
+            self._held = False
+            self._next_exchange()
 
     # Exchanges.
 
-    def _handle(self, events: list[Event]) -> None:
-        for event in events:
-            kind = type(event)
-            if kind is Request:
-                self._begin(event)  # type: ignore[arg-type]  # kind says Request
-            elif kind is Data:
-                self._take_content(event.octets, event.end, ())  # type: ignore[union-attr]  # kind says Data
-            elif isinstance(event, EndOfMessage):
-                self._take_content(b"", True, event.trailers)
-            if self.phase is Phase.ENDED:
-                return
-
     def _begin(self, request: Request) -> None:
-        registry = self.registry
-        registry.requests += 1
+        self.registry.requests += 1
         if request.end:
-            self.phase = Phase.ANSWER
+            self.phase = ANSWER
             self.deadline = math.inf
         else:
-            self.phase = Phase.CONTENT
-            self._content_since = self.now()
-            self._content_octets = 0
-            self.deadline = self._content_since + registry.settings.body_grace
-        self.exchange_begins(request)
+            self.phase = CONTENT
+            self._restart_content_clock()
+        try:
+            self.exchange_begins(request)
+        except Exception:  # of ours: whoever was being served when this one began must not see it
+            logger.exception("connection %d: beginning an exchange failed", self.number)
+            self.cut_off(Reason.LOCAL_FAULT)
 
     def _take_content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
         self._content_octets += len(octets)
-        if self.phase is Phase.CONTENT:
+        if self.phase is CONTENT:
             if end:
-                self.phase = Phase.ANSWER
+                self.phase = ANSWER
                 self.deadline = math.inf
             self.content_arrived(octets, end, trailers)
-        elif self.phase is Phase.LEFTOVER:
+        elif self.phase is LEFTOVER:
             if end:
                 self._next_exchange()
             elif self._content_octets > self.registry.settings.drain_body:
@@ -195,72 +159,93 @@ class InboundConnection(Answering):
 
     def _response_complete(self) -> None:
         protocol = self.protocol
-        if not protocol.persists:
+        if not self.writing_paused and not self._cycling and protocol.rest():
+            self._fall_idle(self.now())
+        elif not protocol.persists:
             self._cork.flush()
             self._ended()
             self._linger()
-        elif protocol.peer_state is State.DONE:
+        elif protocol.peer_state is _DONE:
             self._next_exchange()
         else:
-            self.phase = Phase.LEFTOVER
+            self.phase = LEFTOVER
             self._content_octets = 0
-            self.deadline = self.now() + self.registry.settings.drain_body_seconds
             self._cork.flush()
             self.resume_reading()
+            self.deadline = self.now() + self.registry.settings.drain_body_seconds
 
     def _next_exchange(self) -> None:
-        """Go on with what has already arrived, else become idle. Flat, however many are pipelined."""
-        if self._cycling:
+        """Go on with what has already arrived, else become idle."""
+        if self.writing_paused:
+            # Whoever pipelines must also read: answers would gather here without bound.
+            self._held = True
+            self.phase = ANSWER
+            self.deadline = math.inf
+        elif self._cycling:
             self._again = True
-            return
+            self.phase = LEFTOVER  # what is left of the events at hand is nobody's content any more
+        else:
+            self._run(self._cycle())
+
+    def _run(self, events: Sequence[Event]) -> None:
+        """Act on events, then on those of the exchanges after it: flat, however many are pipelined."""
         self._cycling = True
         try:
-            self._again = True
-            while self._again and self.phase is not Phase.ENDED:
+            while True:
+                for event in events:
+                    self._act(event)
+                if not self._again or self.phase is ENDED:
+                    break
                 self._again = False
-                self._cycle()
+                events = self._cycle()
         finally:
-            self._cycling = False
+            self._cycling = self._again = False
+        self._cork.flush_soon()
 
-    def _cycle(self) -> None:
+    def _act(self, event: Event) -> None:
+        if self.phase is ENDED:
+            return
+        if isinstance(event, Request):
+            self._begin(event)
+        elif isinstance(event, Data):
+            self._take_content(event.octets, event.end, ())
+        elif isinstance(event, EndOfMessage):
+            self._take_content(b"", True, event.trailers)
+
+    def _cycle(self) -> Sequence[Event]:
+        """Begin the next exchange; become idle if nothing of it has arrived."""
         now = self.now()
-        protocol = self.protocol
         if now >= self._age_limit:
-            protocol.limit = protocol.limit or Reason.MAX_AGE
-        settings = self.registry.settings
+            self._grow_old()
         self.idle_since = now
-        self.phase = Phase.HEAD
-        if protocol.waiting_octets:
-            self.deadline = now + settings.head_timeout
-        else:
-            self.deadline = now + self._idle_seconds()
+        self.phase = HEAD
+        self.deadline = now + self.registry.settings.head_timeout
+        protocol = self.protocol
         try:
             events = protocol.next_cycle()
         except RemoteViolation as violation:
-            self._cork.flush()
             self._violated(violation)
-            return
-        if self.reading_paused and protocol.waiting_octets <= settings.pipeline_octets:
-            self.resume_reading()
+            return ()
         if protocol.own_state is State.CLOSED:
             self._cork.flush()
             self._ended()
             self.close()
-        elif events:
-            self._handle(events)
-            self._cork.flush_soon()
-        elif not protocol.waiting_octets:
+            return ()
+        if not events:
             self._cork.flush()
-            self.phase = Phase.IDLE
-            self.registry.idle[self] = None
-        else:
-            self._cork.flush()
+            if not protocol.waiting_octets:
+                self._fall_idle(now)
+            self.resume_reading()  # what is held is no whole head: more must come
+        elif protocol.waiting_octets <= self.registry.settings.pipeline_octets:
+            self.resume_reading()
+        return events
 
-    def _idle_seconds(self) -> float:
-        settings = self.registry.settings
-        if self.registry.draining:
-            return settings.drain_grace
-        return settings.idle_timeout + settings.idle_buffer
+    def _head_begins(self) -> None:
+        """Octets arrived on an idle connection, and they are no whole head."""
+        if self.protocol.waiting_octets:  # empty lines are not kept, and restart nothing
+            del self.registry.idle[self]
+            self.phase = HEAD
+            self.deadline = self.now() + self.registry.settings.head_timeout
 
     # Ends.
 
@@ -268,77 +253,16 @@ class InboundConnection(Answering):
         """Refuse what is not HTTP, if an answer can still be given; then close."""
         logger.warning("connection %d: %s", self.number, violation)
         answerable = self.protocol.own_state is State.IDLE
-        exchanging = self.phase in (Phase.CONTENT, Phase.ANSWER)
-        if exchanging:
+        if self.phase is CONTENT or self.phase is ANSWER:
             self.exchange_aborted(violation.reason)
-        if self.phase is Phase.ENDED:
+        if self.phase is ENDED:
             return
         if answerable:
             self.refuse(violation.status, str(violation))
-        else:
-            self._cork.flush()
-            self._ended()
-            self._linger() if self.protocol.own_state is State.DONE else self.abort()
-
-    def _time_out(self, reason: Reason, sentence: str) -> None:
-        self._violated(self._fault(RemoteViolation(sentence, reason, 408)))
-
-    def _fault(self, violation: RemoteViolation) -> RemoteViolation:
-        self.protocol.peer_state = State.ERROR
-        self.protocol.reason = violation.reason
-        return violation
-
-    def _check_content_rate(self, now: float) -> None:
-        """A body may take `body_grace`, and longer as long as it averages `body_min_rate`."""
-        settings = self.registry.settings
-        if self.reading_paused:  # we are the slow ones
-            self._content_since = now
-            self._content_octets = 0
-            self.deadline = now + settings.body_grace
             return
-        allowed = settings.body_grace + self._content_octets / settings.body_min_rate
-        if now < self._content_since + allowed:
-            self.deadline = self._content_since + allowed
-            return
-        self._time_out(Reason.BODY_TIMEOUT, f"{self._content_octets} octets of content in {allowed:.0f} s")
-
-    def end_connection(self, reason: Reason) -> None:
-        """End a connection that has no exchange under way, by FIN, reading on for a while."""
-        if self.phase is Phase.ENDED:
-            return
-        self.protocol.end(reason)
         self._cork.flush()
         self._ended()
-        self._linger()
-
-    def cut_off(self, reason: Reason) -> None:
-        """End the connection at once, whatever is under way."""
-        exchanging = self.phase in (Phase.CONTENT, Phase.ANSWER)
-        if self.phase is not Phase.ENDED:
-            self.protocol.end(reason)
-            self.protocol.reason = reason
-            self._ended()
-            if exchanging:
-                self.exchange_aborted(reason)
-        self.abort()
-
-    def drain(self) -> None:
-        """End with the exchange under way, or the next one if it comes within the grace."""
-        self.protocol.limit = Reason.DRAIN
-        if self.phase is Phase.IDLE or (self.phase is Phase.HEAD and not self.protocol.waiting_octets):
-            self.deadline = min(self.deadline, self.now() + self.registry.settings.drain_grace)
-
-    def _ended(self) -> None:
-        self.phase = Phase.ENDED
-        self.deadline = math.inf
-        self.registry.idle.pop(self, None)
-
-    def _log_end(self, reason: Reason) -> None:
-        idle = self.now() - self.idle_since if self.idle_since != math.inf else 0.0
-        logger.debug(
-            "connection %d: closed after %d requests, %.1f s idle: %s",
-            self.number,
-            self.protocol.exchanges,
-            idle,
-            reason,
-        )
+        if self.protocol.own_state is _DONE:
+            self._linger()
+        else:
+            self.abort()

@@ -14,45 +14,52 @@ if TYPE_CHECKING:
     from perdure.server.answering import Answering
 
 CORKED_OCTETS: Final = 65536
-"""Gathered at most; also, a single piece as large as this is written at once."""
+"""Gathered at most."""
 
 
 class Cork:
-    """What one connection has gathered to write."""
+    """What one connection has gathered to write.
 
-    __slots__ = ("_connection", "_octets", "_pieces")
+    Attributes:
+        pieces: in order; [] where nothing waits.
+    """
+
+    __slots__ = ("_connection", "_flushing", "_octets", "pieces")
 
     def __init__(self, connection: Answering) -> None:
         self._connection = connection
-        self._pieces: list[bytes] = []
         self._octets = 0
+        self._flushing = False
+        self.pieces: list[bytes] = []
 
     def write(self, octets: bytes) -> None:
-        """Write, or gather while further requests have arrived."""
-        connection = self._connection
-        waiting = connection.protocol.waiting_octets
-        if not self._pieces and (not waiting or len(octets) >= CORKED_OCTETS):
-            connection.write(octets)
-            return
-        self._pieces.append(octets)
+        """Write a part of a response, now or when the loop comes round."""
+        self.gather(octets)
+        self.flush_soon()
+
+    def gather(self, octets: bytes) -> None:
+        """Write, or keep while further requests have arrived; then the caller sees to flushing."""
+        self.pieces.append(octets)
         self._octets += len(octets)
-        if not waiting or self._octets >= CORKED_OCTETS:
+        if self._octets >= CORKED_OCTETS or not self._connection.protocol.waiting_octets:
             self.flush()
-        elif len(self._pieces) == 1:
-            self.flush_soon()
 
     def flush(self) -> None:
         """Write what is gathered."""
-        if self._pieces:
-            pieces, self._pieces = self._pieces, []
+        if self.pieces:
+            pieces, self.pieces = self.pieces, []
             self._octets = 0
-            self._connection.write(b"".join(pieces))
+            self._connection.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def flush_soon(self) -> None:
         """Write what is gathered once the loop comes round, unless more was gathered until then."""
-        if self._pieces:
-            self._connection.loop.call_soon(self._flush_unless_grown, len(self._pieces))
+        if self.pieces and not self._flushing:
+            self._flushing = True
+            self._connection.loop.call_soon(self._flush_unless_grown, len(self.pieces))
 
     def _flush_unless_grown(self, pieces: int) -> None:
-        if len(self._pieces) == pieces:
+        self._flushing = False
+        if len(self.pieces) == pieces:
             self.flush()
+        else:
+            self.flush_soon()

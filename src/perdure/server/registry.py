@@ -18,12 +18,14 @@ from perdure.core import Limits, Reason, Terms
 from perdure.server.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from perdure.server.connection import InboundConnection
+    from perdure.server.lifetime import Lifetime
 
 logger = logging.getLogger("perdure.server")
 
 EVICTED_AT_ONCE = 32
 """At most so many idle connections go for one new one (nginx)."""
+CANCELLING_SECONDS = 1.0
+"""How long a cancelled task may take to end."""
 
 
 class Registry:
@@ -33,8 +35,10 @@ class Registry:
         settings, limits, terms: of every connection.
         connections: those that are open.
         idle: those of them between two exchanges, the least recently used first.
+        idle_seconds: how long an idle connection is kept.
         opened, requests: totals; `closes` counts the ended connections by Reason.
         draining: True once `drain` was called; no connection outlives its exchange then.
+        tasks: what works on exchanges; a shutdown waits for them, as some go on after the response.
     """
 
     __slots__ = (
@@ -44,10 +48,12 @@ class Registry:
         "connections",
         "draining",
         "idle",
+        "idle_seconds",
         "limits",
         "opened",
         "requests",
         "settings",
+        "tasks",
         "terms",
     )
 
@@ -55,8 +61,10 @@ class Registry:
         self.settings = settings
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
-        self.connections: set[InboundConnection] = set()
-        self.idle: dict[InboundConnection, None] = {}
+        self.connections: set[Lifetime] = set()
+        self.idle: dict[Lifetime, None] = {}
+        self.idle_seconds = settings.idle_timeout + settings.idle_buffer
+        self.tasks: set[asyncio.Task[None]] = set()
         self.opened = 0
         self.requests = 0
         self.closes: Counter[Reason] = Counter()
@@ -64,7 +72,7 @@ class Registry:
         self._pressure_at = max(1, settings.max_connections * 15 // 16)
         self._all_closed: asyncio.Future[None] | None = None
 
-    def admit(self, connection: InboundConnection) -> int:
+    def admit(self, connection: Lifetime) -> int:
         """Enter a new connection; make room for it if there are too many.
 
         Returns:
@@ -85,36 +93,56 @@ class Registry:
         for connection in list(self.idle)[:count]:
             connection.end_connection(Reason.PRESSURE)
 
-    def remove(self, connection: InboundConnection, reason: Reason) -> None:
+    def remove(self, connection: Lifetime, reason: Reason) -> None:
         """Strike out a connection that is lost."""
         self.connections.discard(connection)
         self.idle.pop(connection, None)
         self.closes[reason] += 1
-        if self._all_closed is not None and not self.connections and not self._all_closed.done():
-            self._all_closed.set_result(None)
+        waiting = self._all_closed
+        if waiting is not None and not self.connections and not waiting.done():
+            waiting.set_result(None)
 
     async def drain(self) -> None:
-        """End every connection in good order, within the settings' times.
+        """End every connection in good order, within the settings' times; then wait for the tasks.
 
         Exchanges under way finish and announce the close; idle connections may send one last
-        request within `drain_grace`; after `drain_timeout` what is left is reset.
+        request within `drain_grace`; after `drain_timeout` what is left is reset and cancelled.
 
         RFC 9112 §9.6.
         """
         self.draining = True
+        self.idle_seconds = self.settings.drain_grace
         for connection in list(self.connections):
             connection.drain()
-        if not self.connections:
-            return
         loop = asyncio.get_running_loop()
-        self._all_closed = loop.create_future()
-        timer = loop.call_later(self.settings.drain_timeout, self.end_all, Reason.DRAIN_TIMEOUT)
+        until = loop.time() + self.settings.drain_timeout
+        timer = loop.call_at(until, self.end_all, Reason.DRAIN_TIMEOUT)
         try:
-            await self._all_closed
+            while self.connections:
+                self._all_closed = loop.create_future()
+                await self._all_closed
+            await self._finish_tasks(until - loop.time())
         finally:
             timer.cancel()
+            self._all_closed = None
+
+    async def _finish_tasks(self, seconds: float) -> None:
+        """Wait for what goes on after its response; cancel it when the time is over."""
+        own = asyncio.current_task()
+        for timeout in (max(0.0, seconds), CANCELLING_SECONDS):
+            left = {task for task in self.tasks if task is not own and not task.done()}
+            if not left:
+                return
+            await asyncio.wait(left, timeout=timeout)
+            for task in left:
+                task.cancel()
+        left = {task for task in self.tasks if task is not own and not task.done()}
+        if left:
+            logger.error("%d tasks of the application go on although they were cancelled", len(left))
 
     def end_all(self, reason: Reason) -> None:
-        """End every connection at once; exchanges under way are cut off."""
+        """End every connection and task at once; exchanges under way are cut off."""
         for connection in list(self.connections):
             connection.cut_off(reason)
+        for task in list(self.tasks):
+            task.cancel()

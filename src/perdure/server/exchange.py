@@ -1,0 +1,256 @@
+"""One request and its response, as the application sees them: its `receive` and `send`.
+
+What the application may say, in this order; anything else raises RuntimeError in the application:
+
+    NOTHING ─start─▶ STARTED ─body─▶ STREAMING ─last body─▶ COMPLETE
+                        │                 └─last body, trailers announced─▶ TRAILERS ─last trailers─▶ COMPLETE
+                        └─the only body─▶ COMPLETE
+
+The head of a response waits for its first content, so that a small response is one write and gets
+its Content-Length, and an application that fails in between can still be answered for with a 500.
+
+ASGI specification 3.0, HTTP 2.5; RFC 9110 §10.1.1 (100-continue is sent when the application asks
+for content).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure.core import Interim, Reason, Request, Response, State, make_line, make_lines
+from perdure.server.response_heads import response_head
+
+if TYPE_CHECKING:
+    from perdure.server.asgi import AsgiConnection
+
+logger = logging.getLogger("perdure.server")
+
+Message = MutableMapping[str, Any]
+
+CONTENT_HELD: Final = 65536
+"""Request content held for the application before reading pauses (asyncio's own high water)."""
+
+# Where the application is in its response.
+NOTHING, STARTED, STREAMING, TRAILERS, COMPLETE = range(5)
+STAGES: Final = (
+    "before http.response.start",
+    "after it",
+    "in its content",
+    "before its trailers",
+    "complete",
+)
+
+_IDLE = State.IDLE
+
+
+class AsgiExchange:
+    """One request and its response: the application's `receive` and `send`.
+
+    Attributes:
+        request: what the application was given.
+        task: runs it.
+    """
+
+    __slots__ = (
+        "_complete",
+        "_connection",
+        "_content",
+        "_disconnected",
+        "_head",
+        "_held_octets",
+        "_receivers",
+        "_senders",
+        "_stage",
+        "_told_end",
+        "_trailers",
+        "request",
+        "task",
+    )
+
+    def __init__(self, connection: AsgiConnection, request: Request) -> None:
+        self.request = request
+        self.task: asyncio.Task[None]
+        self._connection = connection
+        self._stage = NOTHING
+        self._disconnected = False
+        self._head: Response | None = None  # while STARTED
+        self._trailers: list[Any] | None = None  # None: none were announced
+        # Of the request's content.
+        self._content: list[bytes] | None = None
+        self._held_octets = 0
+        self._complete = request.end
+        self._told_end = False
+        # Futures of the application's tasks: several may wait at once, and each may be cancelled.
+        self._receivers: list[asyncio.Future[None]] = []
+        self._senders: list[asyncio.Future[None]] = []
+
+    # The application's side.
+
+    async def run(
+        self, application: Callable[[Any, Any, Any], Awaitable[None]], scope: dict[str, Any]
+    ) -> None:
+        """Run the application; answer for it where it does not."""
+        connection = self._connection
+        try:
+            await application(scope, self.receive, self.send)
+            if connection.exchange is self:
+                self._give_up("the application returned without completing its response")
+        except asyncio.CancelledError:
+            self._give_up("the application was cancelled")
+            raise
+        except Exception:
+            if not self._disconnected:
+                logger.exception("%s: the application raised", self)
+            self._give_up(None)
+        finally:
+            connection.registry.tasks.discard(self.task)
+
+    def _give_up(self, why: str | None) -> None:
+        connection = self._connection
+        if connection.exchange is not self:
+            return
+        if why is not None:
+            logger.error("%s: %s, %s", self, why, STAGES[self._stage])
+        connection.exchange = None
+        state = connection.protocol.own_state
+        if state is _IDLE:
+            connection.refuse(500, "Internal Server Error")
+        elif state is State.DONE:  # of a response without content nothing is missing
+            connection.finish(b"")
+        else:
+            connection.abandon_response(Reason.LOCAL_FAULT)
+
+    async def receive(self) -> Message:
+        """The next message for the application: content, or the disconnect."""
+        connection = self._connection
+        while connection.exchange is self and not (self._content or (self._complete and not self._told_end)):
+            if connection.protocol.awaits_continue:
+                connection.send_interim(Interim(100))
+            await self._wait(self._receivers)
+        if connection.exchange is not self:
+            return {"type": "http.disconnect"}
+        content, self._content = self._content, None
+        self._held_octets = 0
+        self._told_end = self._complete
+        if not self._complete:
+            connection.resume_reading()
+        octets = b"" if content is None else content[0] if len(content) == 1 else b"".join(content)
+        return {"type": "http.request", "body": octets, "more_body": not self._complete}
+
+    async def send(self, message: Message) -> None:
+        """Take a message of the application's: start, body, trailers, early hint."""
+        kind = message["type"]
+        connection = self._connection
+        if connection.exchange is not self:
+            if self._disconnected:
+                raise OSError("the client has disconnected")
+            raise RuntimeError(f"{kind} after the response was complete")
+        if kind == "http.response.start":
+            if self._stage != NOTHING:
+                raise self._unexpected(kind)
+            self._head = response_head(message)
+            self._trailers = [] if message.get("trailers") else None
+            self._stage = STARTED
+        elif kind == "http.response.body":
+            self._send_body(message)
+            while connection.writing_paused and connection.exchange is self:
+                await self._wait(self._senders)
+        elif kind == "http.response.trailers":
+            self._send_trailers(message)
+        elif kind == "http.response.early_hint":
+            links = [make_line(b"Link", link) for link in message["links"]]
+            connection.send_interim(Interim(103, links))
+        else:
+            raise RuntimeError(f"{kind} is not a message that an HTTP application sends")
+
+    def _send_body(self, message: Message) -> None:
+        if self._stage != STARTED and self._stage != STREAMING:
+            raise self._unexpected("http.response.body")
+        connection = self._connection
+        octets = message.get("body", b"")
+        if type(octets) is not bytes:
+            octets = memoryview(octets).tobytes()
+        last = not message.get("more_body", False)
+        head = self._head
+        if head is not None:
+            if last and self._trailers is None:
+                written = connection.protocol.send_whole(head, octets)  # raises before anything is sent
+                self._finish()
+                connection.finish(written)
+                return
+            self._head = None
+            self._stage = TRAILERS if last else STREAMING
+            connection.begin_response(head, octets)
+        elif not last:
+            connection.send_content(octets)
+        elif self._trailers is None:
+            self._finish()
+            connection.end_response(octets=octets)
+        else:
+            self._stage = TRAILERS
+            connection.send_content(octets)
+
+    def _send_trailers(self, message: Message) -> None:
+        if self._stage != TRAILERS or self._trailers is None:
+            raise self._unexpected("http.response.trailers")
+        self._trailers += make_lines(message.get("headers", ()))
+        if not message.get("more_trailers", False):
+            self._finish()
+            self._connection.end_response(self._trailers)
+
+    def _finish(self) -> None:
+        """The next octets are the last ones: the connection is free for another exchange."""
+        self._stage = COMPLETE
+        self._connection.exchange = None
+        _wake(self._receivers)
+
+    async def _wait(self, waiting: list[asyncio.Future[None]]) -> None:
+        """Wait among others; each may be cancelled without the others noticing."""
+        future = self._connection.loop.create_future()
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            waiting.remove(future)
+
+    def _unexpected(self, kind: str) -> RuntimeError:
+        return RuntimeError(f"{self}: {kind} {STAGES[self._stage]}")
+
+    # The connection's side.
+
+    def take_content(self, octets: bytes, end: bool) -> None:
+        """Content came; hold it until the application asks."""
+        if octets:
+            if self._content is None:
+                self._content = [octets]
+            else:
+                self._content.append(octets)
+            self._held_octets += len(octets)
+        self._complete = end
+        if self._receivers:
+            _wake(self._receivers)
+        if self._held_octets > CONTENT_HELD and not end:
+            self._connection.pause_reading()
+
+    def let_senders_go(self) -> None:
+        """The client takes octets again."""
+        _wake(self._senders)
+
+    def disconnect(self) -> None:
+        """The client is gone: `receive` says so, `send` raises."""
+        self._disconnected = True
+        _wake(self._receivers)
+        _wake(self._senders)
+
+    def __str__(self) -> str:
+        request = self.request
+        return f"{request.method.decode('ascii')} {request.target.decode('latin-1')}"
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)

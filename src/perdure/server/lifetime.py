@@ -1,0 +1,187 @@
+"""How long an inbound connection lives: its one deadline, its age, and the ways in which it ends.
+
+The deadline means something else in each phase:
+
+    HEAD      the head took too long: 408; while draining, nobody asked for anything: FIN
+    CONTENT   the content came too slowly: 408
+    LEFTOVER  unread content took too long to come: FIN
+    IDLE      idle for longer than was advertised: FIN; or old enough to announce the end
+    ANSWER    never: how long an answer takes is the application's business
+
+RFC 9112 §9.5 (timeouts), §9.6 (tear-down); RFC 9110 §15.5.9 (408).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from perdure.core import Interim, Reason, RemoteViolation, ServerConnection, State
+from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, Answering
+from perdure.server.registry import Registry
+
+logger = logging.getLogger("perdure.server")
+
+
+class Lifetime(Answering):
+    """The times and ends of an inbound connection.
+
+    Attributes:
+        number: counts the connections of the server from 1.
+        idle_since: `now()` when the last exchange was complete.
+    """
+
+    __slots__ = ("_age_limit", "_content_octets", "_content_since", "_held", "idle_since", "number")
+
+    def __init__(self, registry: Registry, protocol: ServerConnection | None) -> None:
+        super().__init__(registry, protocol)
+        self.number = 0
+        self.idle_since = math.inf
+        self._age_limit = math.inf
+        self._content_since = 0.0
+        self._content_octets = 0
+        self._held = False
+
+    # What the wire calls.
+
+    def deadline_reached(self, now: float) -> None:
+        """A time ran out; which one, the phase tells."""
+        self.deadline = math.inf
+        phase = self.phase
+        if phase is IDLE:
+            self._idle_time_over(now)
+        elif phase is HEAD:
+            if self.registry.draining and not self.protocol.waiting_octets:
+                self.end_connection(Reason.DRAIN)  # it has not asked for anything
+            else:
+                self._time_out(Reason.HEAD_TIMEOUT, "the head of the request took too long")
+        elif phase is CONTENT:
+            self._check_content_rate(now)
+        elif phase is LEFTOVER:
+            self.end_connection(Reason.UNREAD_CONTENT)
+
+    def write_stalled(self, now: float) -> None:
+        """The client took nothing for `write_timeout`: give up on it."""
+        self.cut_off(Reason.WRITE_TIMEOUT)
+
+    def resume_reading(self) -> None:
+        """Ask for octets again; the client is not to blame for the time that has passed."""
+        if self.reading_paused:
+            super().resume_reading()
+            self._restart_content_clock()
+
+    def send_interim(self, interim: Interim) -> None:
+        """As `Answering.send_interim`; content that waited for it is not late."""
+        super().send_interim(interim)
+        self._restart_content_clock()
+
+    # Idleness and age.
+
+    def _fall_idle(self, now: float) -> None:
+        registry = self.registry
+        self.phase = IDLE
+        self.idle_since = now
+        registry.idle[self] = None
+        deadline = now + registry.idle_seconds
+        if deadline > self._age_limit:
+            if now >= self._age_limit:
+                self._grow_old()
+            else:
+                deadline = self._age_limit
+        self.deadline = deadline
+        if self.reading_paused:
+            self.resume_reading()
+
+    def _grow_old(self) -> None:
+        """From now on the next response is the last."""
+        self._age_limit = math.inf
+        self.protocol.limit = self.protocol.limit or Reason.MAX_AGE
+
+    def _idle_time_over(self, now: float) -> None:
+        """It was idle for too long; or it has only grown old, which the next response will say."""
+        if now >= self._age_limit:
+            self._grow_old()
+        limit = self.idle_since + self.registry.idle_seconds
+        if now < limit:
+            self.deadline = limit
+        else:
+            self.end_connection(Reason.DRAIN if self.registry.draining else Reason.IDLE_LIMIT)
+
+    # Content.
+
+    def _check_content_rate(self, now: float) -> None:
+        """A body may take `body_grace`, and longer as long as it averages `body_min_rate`."""
+        settings = self.registry.settings
+        if self.reading_paused or self.protocol.awaits_continue:  # we are the slow ones
+            self._restart_content_clock()
+            return
+        allowed = settings.body_grace + self._content_octets / settings.body_min_rate
+        if now < self._content_since + allowed:
+            self.deadline = self._content_since + allowed
+            return
+        self._time_out(Reason.BODY_TIMEOUT, f"{self._content_octets} octets of content in {allowed:.0f} s")
+
+    def _restart_content_clock(self) -> None:
+        if self.phase is CONTENT:
+            self._content_since = now = self.now()
+            self._content_octets = 0
+            self.deadline = now + self.registry.settings.body_grace
+
+    # Ends.
+
+    def end_connection(self, reason: Reason) -> None:
+        """End a connection that has no exchange under way, by FIN, reading on for a while."""
+        if self.phase is ENDED:
+            return
+        self.protocol.end(reason)
+        self._cork.flush()
+        self._ended()
+        self._linger()
+
+    def _time_out(self, reason: Reason, sentence: str) -> None:
+        self.protocol.peer_state = State.ERROR
+        self.protocol.reason = reason
+        self._violated(RemoteViolation(sentence, reason, 408))
+
+    def cut_off(self, reason: Reason) -> None:
+        """End the connection at once, whatever is under way."""
+        exchanging = self.phase is CONTENT or self.phase is ANSWER
+        if self.phase is not ENDED:
+            self.protocol.end(reason)
+            self.protocol.reason = reason
+            self._ended()
+            if exchanging:
+                self.exchange_aborted(reason)
+        self.abort()
+
+    def drain(self) -> None:
+        """End with the exchange under way, or the next one if it comes within the grace."""
+        self.protocol.limit = Reason.DRAIN
+        if self.phase is IDLE or (self.phase is HEAD and not self.protocol.waiting_octets):
+            self.deadline = min(self.deadline, self.now() + self.registry.settings.drain_grace)
+
+    def _ended(self) -> None:
+        self.phase = ENDED
+        self.deadline = math.inf
+        self._held = False
+        self.registry.idle.pop(self, None)
+
+    def _log_end(self, reason: Reason) -> None:
+        idle = self.now() - self.idle_since if self.idle_since != math.inf else 0.0
+        logger.debug(
+            "connection %d: closed after %d requests, %.1f s idle: %s",
+            self.number,
+            self.protocol.exchanges,
+            idle,
+            reason,
+        )
+
+    def exchange_aborted(self, reason: Reason) -> None:
+        """The exchange will not be completed: the client is gone or broke the protocol.
+
+        Drop what works on it. Whatever is sent afterwards is ignored.
+        """
+
+    def _violated(self, violation: RemoteViolation) -> None:
+        """Refuse what is not HTTP, if an answer can still be given; then close."""
+        raise NotImplementedError
