@@ -66,6 +66,13 @@ async def answer(client: RawPeer) -> tuple[bytes, bytes]:
     return head, await client.receive_exactly(int(length)) if length else b""
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until the gateway has come so far."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.0005)  # noqa: ASYNC110 - what is waited for has no event
+
+
 def status(head: bytes) -> int:
     return int(head[9:12])
 

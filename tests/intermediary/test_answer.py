@@ -38,7 +38,7 @@ def test_version_of_each_side_is_our_own(play: Play) -> None:
 @pytest.mark.row("R124")
 def test_close_of_the_origin_is_not_the_clients_and_the_reverse(play: Play) -> None:
     async def scene(stage: Stage) -> None:
-        client, inner, head = await stage.asked()
+        client, inner, _ = await stage.asked()
         inner.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
         back, _ = await answer(client)
         assert value(back, b"connection") != b"close"
@@ -238,7 +238,7 @@ LIES = {
     "chunked twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
     "a bad first chunk": CHUNKED + b"2x\r\nok\r\n",
     "a switch nobody asked for": b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-    "a nomination of the length": b"HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 2\r\n\r\nok",
+    "a nomination": b"HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 2\r\n\r\nok",
     "half a head and the end": b"HTTP/1.1 200 OK\r\nConte",
 }
 
