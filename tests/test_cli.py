@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import resource
+import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from perdure import cli
-from perdure.commands.command import parameters_of
+from perdure.commands.command import Command, parameters_of
 from tests.programs import perdure
 
 NAMES = [command.section.name for command in cli.COMMANDS]
@@ -176,6 +179,15 @@ def test_help_of_each_command_shows_its_flags_and_an_example(name: str) -> None:
     (command,) = (command for command in cli.COMMANDS if command.section.name == name)
     flags = {s.flag for s in command.section.settings().values() if not s.metadata.get("argument")}
     assert flags | {"--json", "--verbose", "--debug", "--config", "--help"} <= words
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=NAMES)
+def test_example_of_each_command_is_understood(command: Command) -> None:
+    program, name, *arguments = shlex.split(command.example)
+    assert (program, name) == ("perdure", command.section.name)
+    group: Any = typer.main.get_command(cli.application)
+    given = group.commands[name].make_context(name, arguments).params
+    assert command.section.build(command.section.parse(given))
 
 
 def test_help_without_a_command_lists_the_commands() -> None:

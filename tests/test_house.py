@@ -65,6 +65,9 @@ LOOKS_AT_PERSISTENCE: dict[str, str] = {}  # path below src/perdure: why it must
 TESTED_ELSEWHERE: dict[str, str] = {
     "core/errors.py": "an error tree without a decision; every test that expects a violation shows it",
     "core/reason.py": "a table; tests/core/test_persistence.py shows each row that a decision can give",
+    "commands/command.py": "what makes the command line; tests/test_cli.py shows it",
+    "commands/outcome.py": "statuses and one-line errors; tests/test_cli.py shows them",
+    "commands/demo_origin.py": "tests/commands/test_demo.py shows it",
 }
 
 MACHINE_PATH = re.compile(r"(?<![\w.:~-])/(work|root|home)/")
