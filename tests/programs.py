@@ -47,18 +47,20 @@ class Serving:
     Attributes:
         url: where.
         counted: what it counted; {} until it has ended.
+        told: what it told on standard error by then.
     """
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process = process
         self.url = url
         self.counted: dict[str, Any] = {}
+        self.told = ""
 
     def end(self) -> int:
         """Let it drain; the exit status."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-            out, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
+            out, self.told = self.process.communicate(timeout=PATIENCE_SECONDS)
             self.counted = json.loads(out.splitlines()[-1]) if out else {}
         return self.process.returncode
 

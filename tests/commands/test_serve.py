@@ -69,6 +69,14 @@ def test_second_signal_stops_at_once() -> None:
             program.process.communicate()
 
 
+def test_story_names_the_end_of_each_connection_and_the_totals() -> None:
+    with serving("serve", ECHO, "-v", folder=TOP) as program:
+        perdure("get", "-n", "3", program.url)
+        program.end()
+    assert "connection 1: closed after 3 requests" in program.told
+    assert "the peer closed it while idle (9112 §9.5)" in program.told
+
+
 @pytest.mark.slow
 def test_hangup_reads_the_settings_again_and_loses_nothing(tmp_path: Path) -> None:
     config = tmp_path / "perdure.toml"

@@ -34,18 +34,21 @@ class Manner(NamedTuple):
 
 @contextlib.contextmanager
 def tell_story(manner: Manner) -> Iterator[None]:
-    """Let the log of perdure go to standard error: warnings, with -v events, with -vv all."""
-    logger = logging.getLogger("perdure")
+    """Let the log of perdure go to standard error: warnings; -v: ends of connections; -vv: all."""
+    library, commands = logging.getLogger("perdure"), logging.getLogger("perdure.commands")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(manner.verbosity, logging.DEBUG))
+    before = library.level, commands.level
+    library.addHandler(handler)
+    # The rooms below tell of connections in DEBUG; of what a command tells, -vv is the longer half.
+    library.setLevel(logging.DEBUG if manner.verbosity else logging.WARNING)
+    commands.setLevel(logging.INFO if manner.verbosity == 1 else logging.NOTSET)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+        library.removeHandler(handler)
+        library.setLevel(before[0])
+        commands.setLevel(before[1])
 
 
 def say(line: str) -> None:
