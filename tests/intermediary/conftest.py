@@ -16,6 +16,7 @@ from perdure.wire.virtual import run_virtual
 
 PATIENCE_SECONDS = 30.0
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -69,8 +70,8 @@ async def answer(client: RawPeer) -> tuple[bytes, bytes]:
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until the gateway has come so far."""
     async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.0005)  # noqa: ASYNC110 - what is waited for has no event
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.0005)
 
 
 def status(head: bytes) -> int:
