@@ -130,3 +130,12 @@ def test_interim_responses_say_nothing_of_persistence_or_framing() -> None:
     ]
     head = connection.send(Interim(103, make_lines(pairs)))
     assert head == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+
+@pytest.mark.row("R135", "R134")
+@pytest.mark.parametrize("name", [b"Content-Length", b"Host", b"Authorization", b"Transfer-Encoding", b"Via"])
+def test_option_for_a_field_that_is_needed_beyond_this_hop_is_never_sent(name: bytes) -> None:
+    connection = ServerConnection()
+    connection.receive(GET)
+    head = connection.send_whole(Response(200, make_lines([(b"Connection", b"%b, X-Hop" % name)])), b"ok")
+    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x-hop\r\n\r\nok"

@@ -27,7 +27,7 @@ from perdure.core.fields import (
     Version,
 )
 from perdure.core.framing import FramingKind, Outgoing
-from perdure.core.hopbyhop import NEVER_IN_TRAILERS
+from perdure.core.hopbyhop import NEVER_IN_TRAILERS, NEVER_NOMINATED
 from perdure.core.persistence import Announcement
 from perdure.core.reason import Reason
 from perdure.core.syntax import FIELD_VALUE, REQUEST_LINE
@@ -37,6 +37,8 @@ OURS: Final = frozenset([CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCO
 """Kinds of field that a caller cannot set: they follow from what was decided."""
 LOOKED_AT: Final = OURS | {TE, UPGRADE}
 """Kinds of field that change what is said of the connection."""
+NEVER_NAMED: Final = frozenset([b"", b"close", b"keep-alive", *NEVER_NOMINATED])
+"""Connection options that are not taken from a caller's Connection lines."""
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
@@ -139,7 +141,8 @@ def _without_ours(
                 extra.append(b"te")  # 9110 §10.1.4: TE is for one hop, and says so (R83)
             elif kind == UPGRADE:
                 extra.append(b"upgrade")  # 9110 §7.8 (R145)
-    others = [option for option in extra if option not in (b"", b"close", b"keep-alive")]
+    # 9110 §7.6.1: an option for a field that is needed beyond this hop would have it removed there (R135).
+    others = [option for option in extra if option not in NEVER_NAMED]
     return kept, tuple(dict.fromkeys([*options, *others]))
 
 
