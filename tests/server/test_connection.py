@@ -1,0 +1,593 @@
+"""Exchanges on one connection: whether it goes on, in what order, and what ends it."""
+
+from __future__ import annotations
+
+import contextvars
+
+import pytest
+
+from perdure.core import Reason, Request
+from perdure.server.asgi import AsgiConnection, Receive, Scope, Send
+from perdure.wire.network import Network
+from tests.server.stand import GET, Gated, answer_from, hello, ignoring, plain, saying, serving
+from tests.wire.conftest import Play
+
+
+@pytest.mark.row("R91", "R93", "S6")
+def test_many_requests_on_one_connection(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer = await stand.dial()
+            for number in range(20):
+                peer.send(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+                answer = await answer_from(peer)
+                assert (answer.status, answer.content) == (200, b"GET /%d " % number)
+                assert answer.fields[b"keep-alive"] == b"timeout=75, max=%d" % (999 - number)
+                assert answer.options == {b"keep-alive"}
+            assert stand.server.registry.opened == 1
+            assert stand.server.registry.requests == 20
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "persists", "said"),
+    [
+        pytest.param(b"HTTP/1.1\r\nHost: x\r\nConnection: close", False, {b"close"}, id="close"),
+        pytest.param(b"HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive, ,ClOsE", False, {b"close"}, id="list"),
+        pytest.param(
+            b"HTTP/1.1\r\nHost: x\r\nConnection: a\r\nConnection: Close", False, {b"close"}, id="lines"
+        ),
+        pytest.param(
+            b"HTTP/1.1\r\nHost: x\r\nConnection: something-close", True, {b"keep-alive"}, id="token"
+        ),
+        pytest.param(b"HTTP/1.1\r\nHost: x\r\nClose: close", True, {b"keep-alive"}, id="field named close"),
+        pytest.param(b"HTTP/1.1\r\nHost: x\r\nKeep-Alive: timeout=1", True, {b"keep-alive"}, id="hint alone"),
+        pytest.param(b"HTTP/1.2\r\nHost: x", True, {b"keep-alive"}, id="1.2"),
+        pytest.param(b"HTTP/1.0", False, {b"close"}, id="1.0"),
+        pytest.param(b"HTTP/1.0\r\nConnection: Keep-Alive", True, {b"keep-alive"}, id="1.0 keep-alive"),
+        pytest.param(b"HTTP/1.0\r\nConnection: keep-alive, close", False, {b"close"}, id="1.0 both"),
+        pytest.param(b"HTTP/1.0\r\nProxy-Connection: keep-alive", False, {b"close"}, id="1.0 proxy"),
+    ],
+)
+@pytest.mark.row(
+    "R13", "R36", "R92", "R93", "R94", "R95", "R115", "R123", "R169", "R173", "R174", "S3", "S12"
+)
+def test_what_a_request_says_decides_and_the_response_says_the_same(
+    play: Play, request_head: bytes, persists: bool, said: set[bytes]
+) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, answer = await stand.ask(b"GET / " + request_head + b"\r\n\r\n")
+            assert answer.status == 200
+            assert answer.options == said
+            assert answer.head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert (b"keep-alive" in answer.fields) == (b"keep-alive" in said)
+            if not persists:
+                assert await peer.at_eof()
+                return
+            peer.send(GET)
+            assert (await answer_from(peer)).status == 200
+
+    play(scene)
+
+
+@pytest.mark.row("R96")
+def test_the_most_recent_request_decides(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, _ = await stand.ask()
+            peer.send(b"GET / HTTP/1.0\r\n\r\n")
+            assert (await answer_from(peer)).options == {b"close"}
+            assert await peer.at_eof()
+
+    play(scene)
+
+
+@pytest.mark.row("S12")
+def test_keep_alive_of_http_10_can_be_ignored(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, http10="ignore") as stand:
+            peer, answer = await stand.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert answer.options == {b"close"}
+            assert await peer.at_eof()
+            assert await stand.closes() == {Reason.HTTP_10_IGNORED: 1}
+
+    play(scene)
+
+
+@pytest.mark.row("R98")
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"CONNECT", b"BAD METHOD"])
+def test_a_server_that_does_not_persist_says_close_in_every_response(play: Play, method: bytes) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, idle_timeout=0.0) as stand:
+            target = b"x:1" if method == b"CONNECT" else b"/"
+            peer, answer = await stand.ask(method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answer.options == {b"close"}
+            assert b"keep-alive" not in answer.fields
+            assert await peer.at_eof()
+
+    play(scene)
+
+
+@pytest.mark.row("R177")
+def test_the_last_of_max_requests_announces_the_close(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_requests=3) as stand:
+            peer = await stand.dial()
+            peer.send(GET * 5)
+            answers = [await answer_from(peer) for _ in range(3)]
+            assert [a.fields.get(b"keep-alive") for a in answers] == [
+                b"timeout=75, max=2",
+                b"timeout=75, max=1",
+                None,
+            ]
+            assert [a.options for a in answers] == [{b"keep-alive"}, {b"keep-alive"}, {b"close"}]
+            assert await peer.at_eof(), "nothing is served after the close"
+            assert await stand.closes() == {Reason.MAX_REQUESTS: 1}
+            assert stand.server.registry.requests == 3
+
+    play(scene)
+
+
+@pytest.mark.row("R117", "R118")
+@pytest.mark.parametrize("option", [b"Connection: close\r\n", b""])
+def test_nothing_is_served_after_a_close_whoever_said_it(play: Play, option: bytes) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated, max_requests=1000 if option else 1) as stand:
+            peer = await stand.dial()
+            peer.send(
+                b"GET /1 HTTP/1.1\r\nHost: x\r\n" + option + b"\r\n" + b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
+            assert (await answer_from(peer)).content == b"/1"
+            assert await peer.at_eof()
+            assert gated.began == [b"/1"]
+
+    play(scene)
+
+
+@pytest.mark.row("R103")
+def test_pipelined_requests_are_answered_in_order_one_at_a_time(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated) as stand:
+            peer = await stand.dial()
+            paths = [b"/1", b"/slow2", b"/3", b"/4"]
+            peer.send(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in paths))
+            other, _ = await stand.ask(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer_from(peer)).content == b"/1", "it does not wait for the slow one"
+            await stand.until(lambda: b"/slow2" in gated.began)
+            other.send(GET)
+            await answer_from(other)
+            assert b"/3" not in gated.began, "no overlap on one connection; others are served meanwhile"
+            gated.gate.set()
+            assert [(await answer_from(peer)).content for _ in range(3)] == paths[1:]
+
+    play(scene)
+
+
+def test_hundreds_of_pipelined_requests_with_content_in_pieces(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_requests=None) as stand:
+            peer = await stand.dial()
+            one = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+            two = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n"
+            octets = (one + two) * 150
+            for start in range(0, len(octets), 777):
+                peer.send(octets[start : start + 777])
+            for _ in range(150):
+                assert (await answer_from(peer)).content == b"POST /a abc"
+                assert (await answer_from(peer)).content == b"POST /b de"
+
+    play(scene)
+
+
+def test_a_pipeline_is_read_no_further_than_its_limit(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated, pipeline_octets=1000, max_requests=None) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stand.until(lambda: gated.began)
+            peer.send(GET * 40)
+            (connection,) = stand.server.registry.connections
+            await stand.until(lambda: connection.reading_paused)
+            gated.gate.set()
+            for _ in range(41):
+                assert (await answer_from(peer)).status == 200
+            assert not connection.reading_paused
+
+    play(scene)
+
+
+@pytest.mark.row("R112")
+def test_a_pipeline_limit_below_one_head_still_lets_the_head_in(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated, pipeline_octets=10) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stand.until(lambda: gated.began)
+            peer.send(b"GET /2 HTTP/1.1\r\nHo")
+            (connection,) = stand.server.registry.connections
+            await stand.until(lambda: connection.reading_paused)
+            peer.send(b"st: x\r\n\r\n")
+            gated.gate.set()
+            assert [(await answer_from(peer)).content for _ in range(2)] == [b"/slow", b"/2"]
+
+    play_in_time(scene)
+
+
+@pytest.mark.row("R121")
+@pytest.mark.parametrize("path", [b"/now", b"/slow"])
+def test_a_client_that_ends_its_side_still_gets_its_answers(play: Play, path: bytes) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path * 2)
+            peer.half_close()
+            await stand.until(lambda: gated.began)
+            gated.gate.set()
+            assert (await answer_from(peer)).content == path
+            last = await answer_from(peer)
+            assert (last.content, last.options) == (path, {b"close"})
+            assert await peer.at_eof()
+
+    play(scene)
+
+
+@pytest.mark.row("R110")
+def test_a_client_that_ends_its_side_while_idle_is_followed_at_once(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, _ = await stand.ask()
+            peer.half_close()
+            assert await peer.at_eof()
+            silent = await stand.dial()
+            silent.half_close()
+            assert await silent.at_eof()
+            await stand.until(lambda: not stand.server.registry.connections)
+            assert await stand.closes(2) == {Reason.PEER_CLOSED: 2}
+            assert not stand.server.registry.idle
+
+    play(scene)
+
+
+@pytest.mark.row("R100", "R70")
+@pytest.mark.parametrize("method", [b"POST", b"GET", b"DELETE", b"HEAD"])
+def test_content_that_nobody_read_is_dropped_and_never_a_request(play: Play, method: bytes) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, ignoring) as stand:
+            peer = await stand.dial()
+            smuggled = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+            head = b"%b /first HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (method, len(smuggled))
+            peer.send(head + smuggled[:9])
+            assert (await answer_from(peer, method)).options == {b"keep-alive"}
+            peer.send(smuggled[9:] + b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer_from(peer)).content == b"ignored /second"
+            assert stand.server.registry.requests == 2
+
+    play(scene)
+
+
+@pytest.mark.row("R100", "R115")
+def test_more_unread_content_than_is_dropped_announces_the_close(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, ignoring) as stand:
+            head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+            peer, answer = await stand.ask(head + b"x" * 1000)
+            assert (answer.status, answer.options) == (200, {b"close"})
+            assert await peer.at_eof()
+            assert await stand.closes() == {Reason.UNREAD_CONTENT: 1}
+
+    play(scene)
+
+
+def test_chunked_content_is_dropped_up_to_the_limit_then_the_connection_ends(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, ignoring, drain_body=10000) as stand:
+            head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            peer, answer = await stand.ask(head)
+            assert answer.options == {b"keep-alive"}, "how much will come cannot be known"
+            chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+            peer.send(chunk * 9)
+            peer.send(chunk * 3)
+            assert await peer.at_eof()
+            assert await stand.closes() == {Reason.UNREAD_CONTENT: 1}
+
+    play_in_time(scene)
+
+
+@pytest.mark.row("R61")
+def test_a_post_without_a_length_has_no_content(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, answer = await stand.ask(b"POST /a HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
+            assert answer.content == b"POST /a "
+            assert (await answer_from(peer)).content == b"GET / "
+
+    play(scene)
+
+
+@pytest.mark.row("R84")
+def test_trailers_are_consumed_before_the_next_request(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            chunks = b"3\r\nabc\r\n0\r\nA: 1\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"
+            head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            peer, answer = await stand.ask(head + chunks + GET)
+            assert (answer.content, answer.options) == (b"POST /a abc", {b"keep-alive"})
+            assert (await answer_from(peer)).content == b"GET / "
+
+    play(scene)
+
+
+@pytest.mark.row("R6")
+def test_empty_lines_before_a_request_are_ignored(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, answer = await stand.ask(b"\r\n" + GET + b"\r\n\r\n" + GET)
+            assert answer.status == 200
+            assert (await answer_from(peer)).status == 200
+            peer.send(b"\r\n")
+            peer.send(GET)
+            assert (await answer_from(peer)).status == 200
+
+    play(scene)
+
+
+VIOLATIONS = [
+    pytest.param(b"garbage\r\n\r\n", 400, id="R9", marks=pytest.mark.row("R9")),
+    pytest.param(b"GET / http/1.1\r\nHost: x\r\n\r\n", 400, id="R10", marks=pytest.mark.row("R10")),
+    pytest.param(b"PRI * HTTP/2.0\r\n\r\n", 505, id="R10-2", marks=pytest.mark.row("R10")),
+    pytest.param(b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="R16", marks=pytest.mark.row("R16")),
+    pytest.param(b"GET /" + b"a" * 100000, 414, id="R15", marks=pytest.mark.row("R15")),
+    pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="R18-none", marks=pytest.mark.row("R18")),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, id="R18-two", marks=pytest.mark.row("R18")
+    ),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, id="R18-bad", marks=pytest.mark.row("R18")),
+    pytest.param(b"CONNECT h: HTTP/1.1\r\nHost: h\r\n\r\n", 400, id="R22", marks=pytest.mark.row("R22")),
+    pytest.param(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, id="R25", marks=pytest.mark.row("R25")),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400, id="R28", marks=pytest.mark.row("R28")
+    ),
+    pytest.param(b"GET / HTTP/1.1\r\n A: b\r\nHost: x\r\n\r\n", 400, id="R8", marks=pytest.mark.row("R8")),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n", 400, id="R31", marks=pytest.mark.row("R31")),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\rC: d\r\n\r\n", 400, id="R4", marks=pytest.mark.row("R4")
+    ),
+    pytest.param(b"GET / HTTP/1.1\nHost: x\n\n", 400, id="R2", marks=pytest.mark.row("R2")),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 100000, 431, id="R33", marks=pytest.mark.row("R33")
+    ),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n",
+        431,
+        id="R33-many",
+        marks=pytest.mark.row("R33"),
+    ),
+    pytest.param(
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: foo, chunked\r\n\r\n",
+        501,
+        id="R45",
+        marks=pytest.mark.row("R45"),
+    ),
+    pytest.param(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+        id="R48",
+        marks=pytest.mark.row("R48"),
+    ),
+    pytest.param(
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+        id="R49",
+        marks=pytest.mark.row("R49"),
+    ),
+    *[
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n" % coding,
+            400,
+            id=f"R54-{coding.decode()}",
+            marks=pytest.mark.row("R54"),
+        )
+        for coding in (
+            b"chunked, gzip",
+            b"gzip",
+            b"identity",
+            b"xchunked",
+            b"chunked, chunked",
+            b"chunked;q=1",
+        )
+    ],
+    *[
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b\r\n\r\nhello" % length,
+            400,
+            id=f"R56-{length.decode('latin-1')}",
+            marks=pytest.mark.row("R56", "R65"),
+        )
+        for length in (
+            b"+5",
+            b"-1",
+            b"0x5",
+            b"5 5",
+            b"5;",
+            b"",
+            b"5, 6",
+            b"5\r\nContent-Length: 6",
+            b"9" * 20,
+            b"\xef\xbc\x95",
+        )
+    ],
+    *[
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
+            400,
+            id=f"R73-{chunks[:12]!r}",
+            marks=pytest.mark.row("R72", "R73", "R74", "R75", "R77"),
+        )
+        for chunks in (
+            b"0x5\r\nhello\r\n",
+            b"5\nhello\r\n",
+            b"5\r\nhelloXX",
+            b"F" * 17 + b"\r\n",
+            b"5;\x00\r\nhello\r\n",
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("octets", "status"), VIOLATIONS)
+def test_what_is_not_http_is_answered_and_ends_the_connection(play: Play, octets: bytes, status: int) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, _ = await stand.ask()
+            peer.send(octets + GET)
+            answer = await answer_from(peer)
+            assert (answer.status, answer.options) == (status, {b"close"})
+            assert await peer.at_eof(), "FIN after the answer, and nothing that follows is served"
+
+    play(scene)
+
+
+@pytest.mark.row("R32")
+def test_nothing_happens_before_the_whole_head_arrived(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated) as stand:
+            peer = await stand.dial()
+            for octet in GET[:-1]:
+                peer.send(bytes([octet]))
+            peer.half_close()
+            assert (await answer_from(peer)).status == 400
+            assert await peer.at_eof()
+            assert gated.began == []
+
+    play(scene)
+
+
+@pytest.mark.row("R60", "R87")
+def test_content_that_ends_too_early_is_no_request(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer = await stand.dial()
+            peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello")
+            peer.half_close()
+            answer = await answer_from(peer)
+            assert (answer.status, answer.options) == (400, {b"close"})
+            assert await peer.at_eof()
+            assert await stand.closes() == {Reason.INCOMPLETE: 1}
+
+    play(scene)
+
+
+@pytest.mark.row("R153", "R120")
+@pytest.mark.parametrize("framing", [b"Content-Length: 50000000", b"Transfer-Encoding: chunked"])
+def test_a_client_that_uploads_too_much_reads_the_413(play: Play, framing: bytes) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_body=1000) as stand:
+            peer = await stand.dial()
+            peer.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n")
+            peer.send(b"10000\r\n" + b"u" * 2000000)
+            answer = await answer_from(peer)
+            assert (answer.status, answer.options) == (413, {b"close"})
+
+    play(scene)
+
+
+@pytest.mark.row("R120")
+def test_junk_after_a_close_does_not_destroy_the_response(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        body = b"b" * 300000
+        async with serving(network, saying(*plain(body))) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + b"j" * 1000000)
+            assert (await answer_from(peer)).content == body
+
+    play(scene)
+
+
+@pytest.mark.row("R143", "R146", "R136")
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1\r\nHost: x\r\nConnection: upgrade", b"HTTP/1.0\r\nConnection: upgrade, keep-alive"]
+)
+def test_an_upgrade_that_is_not_taken_up_changes_nothing(play: Play, head: bytes) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer, answer = await stand.ask(b"GET / " + head + b"\r\nUpgrade: websocket\r\n\r\n")
+            assert (answer.status, answer.options) == (200, {b"keep-alive"})
+            peer.send(GET)
+            assert (await answer_from(peer)).status == 200
+
+    play(scene)
+
+
+@pytest.mark.row("R122")
+def test_nothing_of_one_request_is_seen_by_the_next(play: Play) -> None:
+    variable = contextvars.ContextVar("variable", default="clean")
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            raise NotImplementedError
+        seen = [variable.get(), str(sorted(scope["extensions"])), str(len(scope["asgi"]))]
+        variable.set("dirty")
+        scope["extensions"]["mine"] = {}
+        scope["asgi"]["mine"] = 1
+        scope["headers"].append((b"mine", b"1"))
+        for message in plain("|".join([*seen, str(len(scope["headers"]))]).encode()):
+            await send(message)
+
+    async def scene(network: Network) -> None:
+        async with serving(network, application) as stand:
+            peer = await stand.dial()
+            peer.send(GET * 4)
+            answers = {(await answer_from(peer)).content for _ in range(4)}
+            peer.send(GET)
+            answers.add((await answer_from(peer)).content)
+            assert len(answers) == 1
+            assert answers.pop().startswith(b"clean|")
+
+    play(scene)
+
+
+@pytest.mark.row("R163", "R158")
+def test_an_unknown_expectation_is_refused_and_its_content_dropped(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            head = b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: foo\r\nContent-Length: 5\r\n\r\nhello"
+            follow = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na"
+            peer, answer = await stand.ask(head + follow)
+            assert answer.status == 417
+            peer.send(b"bc")
+            assert (await answer_from(peer)).content == b"POST /b abc"
+            peer.send(b"GET / HTTP/1.0\r\nExpect: foo\r\n\r\n")
+            assert (await answer_from(peer)).status == 200
+
+    play(scene)
+
+
+def test_a_fault_of_ours_at_the_beginning_of_an_exchange_ends_only_that_connection(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello) as stand:
+            peer = await stand.dial()
+            original = AsgiConnection.exchange_begins
+
+            def fail_on_bad(self: AsgiConnection, request: Request) -> None:
+                if request.target == b"/bad":
+                    raise ValueError("a bug")
+                original(self, request)
+
+            monkeypatch.setattr(AsgiConnection, "exchange_begins", fail_on_bad)
+            peer.send(GET + b"GET /bad HTTP/1.1\r\nHost: x\r\n\r\n")
+            await peer.receive_all()
+            assert peer.reset
+            _, answer = await stand.ask()
+            assert answer.status == 200
+
+    play(scene)
