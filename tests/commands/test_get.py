@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.programs import ECHO, TOP, Serving, document, perdure, raw_server, read_heads, serving
+from tests.programs import (
+    COMMAND,
+    ECHO,
+    ENVIRONMENT,
+    PATIENCE_SECONDS,
+    TOP,
+    Serving,
+    document,
+    perdure,
+    raw_server,
+    read_heads,
+    serving,
+)
 
 OLD_ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -54,7 +69,7 @@ def test_table_has_a_line_for_each_request_and_the_totals(echo: Serving) -> None
     assert re.fullmatch(r" +1 +200 +\d+ +\d+\.\d\d +1  new +-", lines[1])
     assert re.fullmatch(r" +2 +200 +\d+ +\d+\.\d\d +1  reused +\d\.\d{3}", lines[2])
     assert re.fullmatch(r"3 requests in \d\.\d{3} s \(\d+/s\): 3 answered, 0 failed", lines[4])
-    assert lines[5] == "1 connections opened, 2 reuses"
+    assert lines[5] == "1 connection opened, 2 reuses"
     assert lines[6].split(maxsplit=3)[:3] == ["1", "closed", "pool_closed"]
     assert len({len(line) for line in lines[:4]}) == 1, "aligned"
     assert (result.stderr, result.returncode) == ("", 0)
@@ -189,3 +204,38 @@ def test_settings_of_a_file_and_of_flags_reach_the_client(echo: Serving, tmp_pat
     assert (totals["requests"], totals["connections"]) == (4, 2)
     totals = document(perdure(*arguments, "--max-requests", "1", folder=tmp_path))["totals"]
     assert totals["connections"] == 4
+
+
+@pytest.mark.parametrize("how", [[], ["--pipeline", "2"]])
+def test_interrupted_request_ends_at_once_and_quietly(how: list[str]) -> None:
+    arrived = threading.Event()
+
+    def converse(connection: socket.socket) -> None:
+        read_heads(connection, 1)
+        arrived.set()
+        read_heads(connection, 9)  # says nothing until the client is gone
+
+    with raw_server(converse) as url:
+        process = subprocess.Popen(
+            [*COMMAND, "get", *how, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        )
+        assert arrived.wait(PATIENCE_SECONDS)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == 130
+
+
+def test_reader_that_has_seen_enough_ends_it_quietly(echo: Serving) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "get", "-n", "500", echo.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(PATIENCE_SECONDS) != 0

@@ -40,7 +40,7 @@ def test_totals_are_added_up_from_the_rows() -> None:
     assert (totals.requests, totals.answered, totals.good, totals.reused) == (4, 3, 2, 1)
     assert totals.lines() == [
         "4 requests in 0.500 s (8/s): 3 answered, 1 failed, 1 with status 400 or above",
-        "2 connections opened, 1 reuses",
+        "2 connections opened, 1 reuse",
         "      2 closed  pool_closed       the pool was closed (9112 §9.5)",
     ]
     assert totals.document()["closes"] == {"pool_closed": 2}

@@ -6,7 +6,7 @@
 | `outcome`    | exit statuses, one-line errors, the story on standard error                          |
 | `serve`      | `perdure serve`                                                                     |
 | `gateway`    | `perdure gateway`                                                                   |
-| `get`        | `perdure get`, and `report`: its table, totals and JSON                              |
+| `get`        | `perdure get`; `get_options`, `report`: what it takes and what it tells             |
 | `pipelining` | requests sent without waiting for responses, for `get --pipeline`                    |
 | `demo`       | `perdure demo`, and `demo_origin`: the application its origin serves                 |
 

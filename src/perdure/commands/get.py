@@ -8,78 +8,23 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure.client.settings import ClientSettings
 from perdure.commands.command import Command, Read
+from perdure.commands.get_options import GetOptions, adapted, content_of, fields_of
 from perdure.commands.outcome import NO, YES, CouldNot, Manner, print_json, say
 from perdure.commands.report import HEADER, Row, Totals
-from perdure.config import Count, Part, Section
+from perdure.config import Part, Section
 
 if TYPE_CHECKING:
     from perdure.client.models import Response
-    from perdure.commands.pipelining import Plan
+    from perdure.commands.pipelining import Pipeline, Plan
 
 logger = logging.getLogger("perdure.commands")
 Tell = Callable[[Row], None]
-FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
-"""What `-d` is said to be, unless a field says otherwise (curl)."""
-PLAIN: Final = ("Accept-Encoding", "identity")
-"""What comes is what is printed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetOptions:
-    """What `perdure get` has besides the settings of a client."""
-
-    url: list[str] = field(default_factory=list, metadata={"argument": True, "metavar": "URL..."})
-    """What to ask for: http://HOST[:PORT]/PATH or https://..."""
-    requests: Count = field(default=1, metadata={"short": "-n"})
-    """Requests to each URL."""
-    connections: Count = field(default=1, metadata={"short": "-c"})
-    """Requests at the same time, each on a connection of its own."""
-    method: str | None = field(default=None, metadata={"short": "-X", "metavar": "METHOD"})
-    """The method: GET, or POST where there is data."""
-    data: str | None = field(default=None, metadata={"short": "-d", "metavar": "TEXT"})
-    """The content to send; @FILE reads it from a file, @- from standard input."""
-    header: list[str] = field(default_factory=list, metadata={"short": "-H", "metavar": "FIELD"})
-    """A field to send, such as "Accept: text/html". May be repeated."""
-    http1_0: bool = field(default=False, metadata={"flag": "--http1.0"})
-    """Speak HTTP/1.0, and ask for persistence with the keep-alive option."""
-    no_keep_alive: bool = False
-    """Announce the close of the connection in every request."""
-    pipeline: Count | None = None
-    """Send up to so many requests on a connection without waiting for their responses."""
-    output: Path | None = field(default=None, metadata={"short": "-o", "metavar": "FILE"})
-    """Write the content of the response to a file."""
-    include: bool = field(default=False, metadata={"short": "-i"})
-    """Print the head of the response before its content."""
-    ca_file: str | None = field(default=None, metadata={"metavar": "FILE"})
-    """PEM file of the authorities that https servers are verified with; none: the system's."""
-    verify: bool = True
-    """Whether the certificates of https servers are verified."""
-
-    def __post_init__(self) -> None:
-        if (self.output is not None or self.include) and not self.single and self.url:
-            how = "a pipeline" if self.pipeline is not None else str(self.total)
-            raise ValueError(f"--output and --include take one request, got {how}")
-
-    @property
-    def total(self) -> int:
-        """Requests altogether."""
-        return self.requests * len(self.url)
-
-    @property
-    def single(self) -> bool:
-        """True of one request, whose content is printed."""
-        return self.total == 1 and self.pipeline is None
-
-    @property
-    def verb(self) -> str:
-        """The method that is sent."""
-        return self.method or ("GET" if self.data is None else "POST")
 
 
 def run(manner: Manner, read: Read) -> int:
@@ -110,17 +55,6 @@ def run(manner: Manner, read: Read) -> int:
     else:
         print("\n".join(totals.lines()))
     return exit_status(rows, totals)
-
-
-def adapted(settings: ClientSettings, options: GetOptions) -> ClientSettings:
-    """The settings of a client, with what the options mean for it."""
-    return replace(
-        settings,
-        max_per_origin=max(settings.max_per_origin, options.connections),
-        max_total=max(settings.max_total, options.connections),
-        http_version="1.0" if options.http1_0 else settings.http_version,
-        persist=settings.persist and not options.no_keep_alive,
-    )
 
 
 def exit_status(rows: Sequence[Row], totals: Totals) -> int:
@@ -259,38 +193,6 @@ def check_url(url: str) -> None:
     locate(url)
 
 
-def fields_of(options: GetOptions) -> list[tuple[str, str]]:
-    """The fields to send.
-
-    Raises:
-        CouldNot: one of them has no colon.
-    """
-    fields = []
-    for text in options.header:
-        name, colon, value = text.partition(":")
-        if not colon or not name:
-            raise CouldNot(f"--header: NAME: VALUE expected, got {text!r}")
-        fields.append((name, value.strip()))
-    given = {name.lower() for name, _ in fields}
-    if options.data is not None and "content-type" not in given:
-        fields.append(FORM)
-    if "accept-encoding" not in given:
-        fields.append(PLAIN)
-    return fields
-
-
-def content_of(options: GetOptions) -> bytes | None:
-    """The content to send; None for none. Raises CouldNot if its file cannot be read."""
-    if options.data is None or not options.data.startswith("@"):
-        return None if options.data is None else options.data.encode()
-    if options.data == "@-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(options.data[1:]).read_bytes()
-    except OSError as error:
-        raise CouldNot(f"--data: {options.data[1:]}: {error.strerror}") from error
-
-
 # --- without waiting for responses: pipelines -----------------------------------------------
 
 
@@ -317,32 +219,50 @@ def ask_one_in_pipelines(
     totals: Totals,
     connections: Iterator[int],
 ) -> None:
-    """Share the requests to one URL among pipelines that run at the same time."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Share the requests to one URL among pipelines that run at the same time.
 
+    Raises: what the first pipeline that failed raised, once all are over.
+    """
     from perdure.commands.pipelining import Pipeline, dialler
     from perdure.wire.blocking import BlockingNetwork
 
     network = BlockingNetwork()
     dial = dialler(plan, network, verify=options.verify, ca_file=options.ca_file)
-    lock = threading.Lock()
+    results: SimpleQueue[Row | Pipeline | Exception] = SimpleQueue()
 
-    def run_lane(mine: Sequence[int]) -> None:
-        pipeline = Pipeline(plan, network, dial, connections.__next__)
+    def run_lane(pipeline: Pipeline, mine: Sequence[int]) -> None:
         try:
             for row in pipeline.run(mine):
-                with lock:
-                    tell(row)
-        finally:
-            with lock:
-                totals.opened += pipeline.opened
-                totals.closes.update(pipeline.closes)
+                results.put(row)
+        except Exception as error:
+            results.put(error)
+        results.put(pipeline)
 
-    lanes = options.connections
-    shares = [numbers[lane::lanes] for lane in range(lanes)]
-    with ThreadPoolExecutor(lanes) as pool:
-        for done in [pool.submit(run_lane, share) for share in shares if share]:
-            done.result()
+    shares = [share for lane in range(options.connections) if (share := numbers[lane :: options.connections])]
+    for share in shares:
+        pipeline = Pipeline(plan, network, dial, connections.__next__)
+        # A daemon, so that Ctrl-C does not wait for a server that is silent.
+        threading.Thread(target=run_lane, args=(pipeline, share), daemon=True).start()
+    collect(results, len(shares), tell, totals)
+
+
+def collect(
+    results: SimpleQueue[Row | Pipeline | Exception], pipelines: int, tell: Tell, totals: Totals
+) -> None:
+    """Tell of what pipelines report until all are over. Raises the first error among it."""
+    errors = []
+    while pipelines:
+        result = results.get()
+        if isinstance(result, Row):
+            tell(result)
+        elif isinstance(result, Exception):
+            errors.append(result)
+        else:
+            totals.opened += result.opened
+            totals.closes.update(result.closes)
+            pipelines -= 1
+    if errors:
+        raise errors[0]
 
 
 def plan_of(url: str, options: GetOptions, settings: ClientSettings) -> Plan:

@@ -12,6 +12,11 @@ from perdure.core import Reason
 HEADER = "request  status    octets   time ms  connection  used         idle s"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 reuse", "2 reuses"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Row(NamedTuple):
     """One request and what became of it."""
 
@@ -95,7 +100,7 @@ class Totals:
         )
         if self.answered > self.good:
             first += f", {self.answered - self.good} with status 400 or above"
-        connections = f"{self.opened} connections opened, {self.reused} reuses"
+        connections = f"{counted(self.opened, 'connection')} opened, {counted(self.reused, 'reuse')}"
         return [first, connections, *close_lines(self.closes)]
 
     def document(self) -> dict[str, Any]:
