@@ -37,7 +37,7 @@ from perdure.core import (
 )
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
-Pieces: TypeAlias = Iterable[bytes]
+Pieces: TypeAlias = Sequence[bytes]
 HOST: Pairs = ((b"Host", b"x"),)
 
 
@@ -176,7 +176,9 @@ def respond(connection: ServerConnection, request: Request) -> bytes:
     return connection.send_whole(Response(200))
 
 
-def drive(connection: Connection, pieces: Pieces, eof: bool, take: Callable[[list[Event]], None]) -> Outcome:
+def drive(
+    connection: Connection, pieces: Iterable[bytes], eof: bool, take: Callable[[list[Event]], None]
+) -> Outcome:
     """Feed the pieces; `take` gets the events of each, and completes exchanges."""
     events: list[Event] = []
 
@@ -204,7 +206,7 @@ def is_over(connection: Connection) -> bool:
 
 
 def read_requests(
-    pieces: Pieces,
+    pieces: Iterable[bytes],
     *,
     eof: bool = False,
     limits: Limits = SERVER_LIMITS,
@@ -229,7 +231,7 @@ def read_requests(
 
 
 def read_responses(
-    pieces: Pieces,
+    pieces: Iterable[bytes],
     requests: Sequence[bytes | Request] = (b"GET",),
     *,
     eof: bool = False,

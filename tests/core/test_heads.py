@@ -104,6 +104,8 @@ def test_request_head_keeps_order_spelling_and_unknown_fields() -> None:
     head = b"GET / HTTP/1.1\r\nX-A: 2\r\nhOsT: x\r\nX-A: 1"
     method, target, version, lines, facts = request_head(head, Limits())
     assert (method, target, version, facts.hosts) == (b"GET", b"/", HTTP_11, (b"x",))
+    assert facts.is_request
+    assert not response_head(b"HTTP/1.1 200 OK\r\nHost: x", Limits())[4].is_request
     assert [line.octets for line in lines] == [b"X-A: 2\r\n", b"hOsT: x\r\n", b"X-A: 1\r\n"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from perdure.core import CLIENT_LIMITS, SERVER_LIMITS, Limits, RemoteViolation
 from perdure.core.heads import request_head
 from perdure.core.limits import EMPTY_LINES_IGNORED, STRAY_OCTETS_IGNORED
+from tests.core.harness import requests_every_way
 
 
 @pytest.mark.row("R15", "R33")
@@ -35,3 +36,12 @@ def test_limits_are_the_callers() -> None:
     request_head(b"GET / HTTP/1.1\r\nHost: x", limits)
     with pytest.raises(RemoteViolation, match="2 field lines, at most 1 allowed"):
         request_head(b"GET / HTTP/1.1\r\nHost: x\r\nA: b", limits)
+
+
+@pytest.mark.row("R33")
+def test_no_line_is_longer_than_a_head_may_be() -> None:
+    limits = Limits(max_head=60)
+    assert limits.max_line == 60
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 32
+    for octets, status in ((head, None), (head + b"a", 431)):
+        assert requests_every_way(octets + b"\r\n\r\n", limits=limits).status == status

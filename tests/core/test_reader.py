@@ -175,8 +175,7 @@ def test_nothing_is_read_where_no_content_is_expected() -> None:
     assert read(reader, b"next") == []
     reader.skip(2)
     assert reader.peek(9) == b"xt"
-    reader.next_message()
-    assert reader.phase is Phase.HEAD
+    assert reader.phase is Phase.DONE
 
 
 @pytest.mark.parametrize("framing", [UNTIL_CLOSE, TUNNEL])
@@ -316,3 +315,51 @@ def test_every_octet_is_either_handed_out_or_waiting(pieces: list[bytes]) -> Non
             skipped += reader.peek(3)
             reader.skip(min(3, reader.waiting_octets))
     assert skipped + reader.take_rest() == b"".join(pieces)
+
+
+# The commonest delivery: one head and nothing but it
+
+
+def test_whole_head_needs_no_buffer() -> None:
+    reader = Reader(LIMITS)
+    assert reader.whole_head(HEAD, 40) == HEAD[:-4]
+    assert reader.waiting_octets == 0
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        HEAD[:-1],
+        HEAD + b"x",
+        HEAD + HEAD,
+        b"\r\n" + HEAD,
+        b" " + HEAD,
+        b"",
+        b"\r\n\r\n",
+        b"a\r\n\r\n\r\n\r\n",
+        b"a" * 41,
+    ],
+)
+def test_anything_else_is_left_to_be_pushed(octets: bytes) -> None:
+    reader = Reader(LIMITS)
+    assert reader.whole_head(octets, 40) is None
+    assert reader.waiting_octets == 0
+
+
+def test_head_is_not_whole_while_other_octets_wait_or_where_it_is_long() -> None:
+    reader = Reader(LIMITS)
+    assert reader.whole_head(HEAD, len(HEAD) - 4) == HEAD[:-4]
+    assert reader.whole_head(HEAD, len(HEAD) - 5) is None
+    reader.push(b"G")
+    assert reader.whole_head(HEAD, 40) is None
+
+
+@pytest.mark.row("R6")
+def test_empty_lines_are_counted_anew_after_each_head() -> None:
+    reader = Reader(LIMITS)
+    reader.push(b"\r\n\r\n")
+    reader.skip_empty_lines()
+    assert reader.whole_head(HEAD, 40) == HEAD[:-4]
+    reader.push(b"\r\n\r\n" + HEAD)
+    reader.skip_empty_lines()
+    assert reader.take_head(414) == HEAD[:-4]

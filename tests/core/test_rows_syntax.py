@@ -109,6 +109,7 @@ def test_empty_lines_before_and_between_requests_are_ignored(lines: int) -> None
 @pytest.mark.row("R6", "R9")
 def test_more_empty_lines_are_refused() -> None:
     assert_refused(b"\r\n\r\n\r\n" + GET)
+    assert requests_every_way(b"\r\n" * 4).status == 400
     assert_refused(GET + b"\r\n\r\n\r\n", first=1)
 
 

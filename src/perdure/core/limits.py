@@ -44,7 +44,7 @@ class Limits:
         drain_body: int = 262144,
         max_interim: int = 32,
     ) -> None:
-        self.max_line = max_line
+        self.max_line = min(max_line, max_head)  # a line is a part of a head
         self.max_fields = max_fields
         self.max_head = max_head
         self.max_body = max_body

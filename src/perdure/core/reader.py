@@ -5,7 +5,7 @@ head, tells it the framing, and takes the content. Only complete heads are hande
 with one `find`; content is handed out as it comes, without copying where the octets received
 are nothing but content.
 
-    HEAD ─take_head─▶ (begin) ─▶ LENGTH ─────────────────────────────▶ DONE ─next_message─▶ HEAD
+    HEAD ─take_head─▶ (begin) ─▶ LENGTH ─────────────────────────────▶ DONE ──next_cycle──▶ HEAD
                         │  └───▶ SIZE ◀─▶ CHUNK ─▶ TRAILERS ───────────▶ │
                         └──────▶ UNTIL_CLOSE, TUNNEL ─(end of stream)──▶ ┘
 
@@ -194,11 +194,6 @@ class Reader:
         self.phase = _LENGTH if kind is _BY_LENGTH else _BEGINNINGS[kind]  # 0.5 µs: an Enum's hash
         self.remaining = framing.length
         self._total = self._extensions = 0
-
-    def next_message(self) -> None:
-        """Expect a head."""
-        self.phase = _HEAD
-        self.remaining = 0
 
     # Content
 
