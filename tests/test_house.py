@@ -67,6 +67,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core/reason.py": "a table; tests/core/test_persistence.py shows each row that a decision can give",
     "commands/command.py": "what makes the command line; tests/test_cli.py shows it",
     "commands/outcome.py": "statuses and one-line errors; tests/test_cli.py shows them",
+    "commands/get_options.py": "tests/commands/test_get.py shows each of them over real sockets",
     "commands/demo_origin.py": "tests/commands/test_demo.py shows it",
 }
 

@@ -6,7 +6,6 @@ where, expected, got; `--debug` shows its traceback. What the commands do is in 
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -71,9 +70,6 @@ def run(arguments: list[str]) -> int:
         return application(args=arguments, prog_name="perdure", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return COULD_NOT
     except Exception as error:
         if "--debug" in arguments:
             raise
