@@ -25,7 +25,6 @@ from perdure.client.loop_pool import Lease
 from perdure.core import (
     Data,
     EndOfMessage,
-    Event,
     FieldLine,
     FramingKind,
     Interim,
@@ -216,20 +215,11 @@ class Exchange(Answer):
         if self._upload is not None and not self._upload.complete:
             self._inbound.resume_reading()
 
-    def origin_sent(self, events: list[Event]) -> None:
-        """Take what the origin sent."""
-        if self._is_idle_close(events):
-            self.origin_failed(Reason.IDLE_408, "408 (Request Timeout) on a reused connection")
-        else:
-            self.bring_back(events)
-
-    def _is_idle_close(self, events: list[Event]) -> bool:
-        """Whether a 408 says that the connection was closed for being idle; then ask again.
+    def _is_idle_close(self) -> bool:
+        """Whether a 408 says only that the connection was idle for too long; then ask again.
 
         The request that may not be repeated gets the 408. RFC 9110 §15.5.9.
         """
-        if getattr(events[0], "status", 0) != 408 or self.response is not None:
-            return False
         return self._may_retry(Reason.IDLE_408, False)
 
     def _may_retry(self, reason: Reason, answered: bool) -> bool:

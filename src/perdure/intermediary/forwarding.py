@@ -31,6 +31,7 @@ from perdure.core import (
 from perdure.core.fields import EXPECT, HOST, Facts, gather, split_list
 from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
+from perdure.core.writer import block
 from perdure.wire.clock import http_date, wall_clock
 
 MOST_PASSES: Final = 8
@@ -56,9 +57,10 @@ class Forwarding:
         on_request: called with the stripped request, which it may change; a Response that it
             returns is the answer, and nothing is forwarded.
         on_response: called with the stripped final response, which it may change.
+        may_remember: True if what becomes of a request depends on its own head alone.
     """
 
-    __slots__ = ("forwarded", "host", "mark", "on_request", "on_response", "pseudonym")
+    __slots__ = ("forwarded", "host", "mark", "may_remember", "on_request", "on_response", "pseudonym")
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Forwarding:
         self.forwarded = forwarded
         self.on_request = on_request
         self.on_response = on_response
+        self.may_remember = host == "keep" and on_request is None
 
 
 class ClientHop:
@@ -162,7 +165,8 @@ def strip_request(request: Request, rules: Forwarding, origin_authority: bytes) 
             line = make_line(line.name, b"%d" % (hops - 1))
         lines.append(line)
     target = _target_to_send(request)
-    return Request(request.method, target, lines, HTTP_11, framing=request.framing, end=request.end)
+    # The facts are gathered once everything was added; until then those received stand in.
+    return Request(request.method, target, lines, HTTP_11, facts, request.framing, request.end)
 
 
 def _may_wait(request: Request) -> bool:
@@ -198,6 +202,34 @@ def add_to_request(forwarded: Request, request: Request, rules: Forwarding, hop:
     forwarded.fields = lines
     forwarded.facts = gather(HTTP_11, True, lines)
     return forwarded
+
+
+class RememberedRequest:
+    """The last request of a connection, as received and as forwarded.
+
+    Requests of one connection often differ in nothing but their target. Comparing the received
+    lines, most of which are the same objects, costs a tenth of forwarding them anew
+    (bench_gateway.py: 12 µs less for each request of ten fields). Kept by the connection alone.
+    """
+
+    __slots__ = ("_end", "_facts", "_lines", "_received", "_version")
+
+    def __init__(self, request: Request, forwarded: Request) -> None:
+        self._received = request.fields
+        self._version = request.version
+        self._end = request.end
+        self._lines = forwarded.fields
+        self._facts = forwarded.facts
+
+    def forward(self, request: Request) -> Request | None:
+        """The request as it leaves; None if its head is another, or its target needs a look."""
+        if request.fields != self._received or request.target[:1] != b"/":
+            return None
+        if request.version != self._version or request.end is not self._end:
+            return None
+        return Request(
+            request.method, request.target, self._lines, HTTP_11, self._facts, request.framing, self._end
+        )
 
 
 def _with_forwarded(lines: list[FieldLine], wanted: bytes, hop: ClientHop) -> list[FieldLine]:
@@ -283,12 +315,54 @@ def forward_response(response: Response, rules: Forwarding, date: Callable[[], F
     lines = strip(response.fields, response.facts)
     if not any([line[1] == b"date" for line in lines]):
         lines.append(date())  # 9110 §6.6.1: a recipient with a clock adds what is missing
-    forwarded = Response(response.status, lines, response.reason_phrase, end=response.end)
+    forwarded = Response(
+        response.status, lines, response.reason_phrase, facts=response.facts, end=response.end
+    )
     if rules.on_response is not None:
         _call(rules.on_response, forwarded)
-    forwarded.fields = [*forwarded.fields, via_of_response(response, rules)]
-    forwarded.facts = gather(HTTP_11, False, forwarded.fields)
+    lines = [*forwarded.fields, via_of_response(response, rules)]
+    forwarded.fields = lines
+    forwarded.facts = gather(HTTP_11, False, lines)
+    forwarded.block = block(lines)
     return forwarded
+
+
+class RememberedResponse:
+    """The last response of a connection to an origin, as received and as forwarded.
+
+    As `RememberedRequest`; made by `remember_response`.
+    """
+
+    __slots__ = ("_block", "_facts", "_lines", "_received", "_version")
+
+    def __init__(self, response: Response, forwarded: Response) -> None:
+        self._received = response.fields
+        self._version = response.version
+        self._lines = forwarded.fields
+        self._facts = forwarded.facts
+        self._block = forwarded.block
+
+    def forward(self, response: Response) -> Response | None:
+        """The response as it goes to the client; None if its head is another."""
+        if response.fields != self._received or response.version != self._version:
+            return None
+        if response.status == 101:
+            return None
+        forwarded = Response(
+            response.status, self._lines, response.reason_phrase, facts=self._facts, end=response.end
+        )
+        forwarded.block = self._block
+        return forwarded
+
+
+def remember_response(response: Response, forwarded: Response) -> RememberedResponse | None:
+    """Remember what became of a response, unless it has our Date, which would grow old.
+
+    RFC 9110 §6.6.1.
+    """
+    if any([line[1] == b"date" for line in response.fields]):
+        return RememberedResponse(response, forwarded)
+    return None
 
 
 def _call(hook: ResponseHook, forwarded: Response) -> None:

@@ -25,6 +25,7 @@ from perdure.intermediary.failures import (
 )
 from perdure.intermediary.forwarding import (
     ClientHop,
+    RememberedRequest,
     RequestHook,
     add_to_request,
     date_line,
@@ -33,6 +34,7 @@ from perdure.intermediary.forwarding import (
     seen_before,
     strip_request,
 )
+from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.shared import Shared
 from perdure.server.connection import InboundConnection
 
@@ -50,12 +52,13 @@ class GatewayConnection(InboundConnection):
         exchange: what is under way; None between two exchanges.
     """
 
-    __slots__ = ("_hop", "_shared", "exchange")
+    __slots__ = ("_hop", "_remembered", "_shared", "exchange")
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared.registry)
         self._shared = shared
         self._hop: ClientHop
+        self._remembered: RememberedRequest | None = None
         self.exchange: Exchange | None = None
 
     def wire_opened(self) -> None:
@@ -68,26 +71,37 @@ class GatewayConnection(InboundConnection):
     def exchange_begins(self, request: Request) -> None:
         """Forward a request, unless it is to be answered here."""
         try:
-            if request.method in NOT_PLAIN and self._answers_itself(request):
+            if request.method in NOT_PLAIN:
+                if not self._answers_itself(request):
+                    self._forward(request)
                 return
-            if seen_before(request.fields, self._shared.rules):
-                self.refuse_with(LOOP)
-                return
-            self._forward(request)
+            remembered = self._remembered
+            again = remembered.forward(request) if remembered is not None else None
+            if again is None:
+                self._forward(request)
+            else:
+                self._begin_exchange(self._shared.balance.next(), request, again)
         except RemoteViolation as violation:
             # What nominates or says such things is not trusted with a next request.
             self.protocol.limit = violation.reason
             self.refuse(violation.status, str(violation), [self._proxy_status(refusal(violation))])
 
     def _forward(self, request: Request) -> None:
-        shared = self._shared
-        rules = shared.rules
-        origin = shared.balance.next()
+        rules = self._shared.rules
+        if seen_before(request.fields, rules):
+            self.refuse_with(LOOP)
+            return
+        origin = self._shared.balance.next()
         forwarded = strip_request(request, rules, origin.authority)
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
             return
         forwarded = add_to_request(forwarded, request, rules, self._hop)
-        exchange = self.exchange = Exchange(self, shared, origin, request, forwarded)
+        if rules.may_remember and request.method not in NOT_PLAIN and request.target[:1] == b"/":
+            self._remembered = RememberedRequest(request, forwarded)
+        self._begin_exchange(origin, request, forwarded)
+
+    def _begin_exchange(self, origin: OriginServer, request: Request, forwarded: Request) -> None:
+        exchange = self.exchange = Exchange(self, self._shared, origin, request, forwarded)
         exchange.begin()
 
     def _hook_answers(self, hook: RequestHook, forwarded: Request) -> bool:

@@ -16,7 +16,13 @@ from perdure.client.pooled_wire import PooledWire
 from perdure.core import ClientConnection, Limits, Reason, RemoteViolation, Response, State, Terms
 from perdure.core.heads import was_folded
 from perdure.core.reader import Reader
-from perdure.intermediary.forwarding import Forwarding, date_line, forward_response
+from perdure.intermediary.forwarding import (
+    Forwarding,
+    RememberedResponse,
+    date_line,
+    forward_response,
+    remember_response,
+)
 from perdure.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ class _StrictReader(Reader):
 
     def take_head(self, long_line_status: int) -> bytes | None:
         """As a reader; a folded field line is a fault (R29)."""
-        head = super().take_head(long_line_status)
+        head = Reader.take_head(self, long_line_status)  # super() costs 0.2 µs more
         if head is not None and was_folded(head):
             raise RemoteViolation("a folded field line in a response (9112 §5.2)", Reason.BAD_SYNTAX, 502)
         return head
@@ -55,19 +61,27 @@ class OriginWire(PooledWire):
         read_timeout: how long the origin may be silent, in seconds.
     """
 
-    __slots__ = ("_pool", "_rules", "exchange", "protocol", "read_timeout")
+    __slots__ = ("_pool", "_remembered", "_rules", "exchange", "protocol", "read_timeout")
 
     def __init__(self, pool: LoopPool[OriginWire], rules: Forwarding, protocol: OriginConnection) -> None:
         super().__init__(pool.settings.write_timeout)
         self._pool = pool
         self._rules = rules
+        self._remembered: RememberedResponse | None = None
         self.protocol = protocol
         self.exchange: Exchange | None = None
         self.read_timeout = pool.settings.read_timeout
 
     def forward(self, response: Response) -> Response:
         """The response as it goes to the client. Raises RemoteViolation where it may not."""
-        return forward_response(response, self._rules, date_line)
+        remembered, rules = self._remembered, self._rules
+        again = remembered.forward(response) if remembered is not None else None
+        if again is not None:
+            return again
+        forwarded = forward_response(response, rules, date_line)
+        if rules.on_response is None:
+            self._remembered = remember_response(response, forwarded)
+        return forwarded
 
     def data_received(self, octets: bytes) -> None:
         """Feed the protocol; hand what it makes of it to the exchange."""
@@ -83,10 +97,11 @@ class OriginWire(PooledWire):
         if exchange is None:
             self._unasked()
             return
-        self.deadline = self.now() + self.read_timeout
         exchange.answered = True
         if events:
             exchange.origin_sent(events)
+        if self.exchange is exchange and not self.reading_paused:
+            self.deadline = self.now() + self.read_timeout
 
     def _unasked(self) -> None:
         """Octets came that nobody asked for: a few line ends, a 408, or an attack (R90)."""
