@@ -77,7 +77,9 @@ class Stage(Protocol):
 class Streamed(Protocol):
     """A response that is read piece by piece, on either kind of stage."""
 
-    response: perdure.Response
+    @property
+    def response(self) -> perdure.Response:
+        """Its head."""
 
     def pieces(self) -> AsyncIterator[bytes]:
         """The content."""
@@ -235,7 +237,7 @@ class ScriptedPeer(RawPeer):
         if isinstance(step, bytes):
             self.send(step)
         elif isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)  # virtual
+            await asyncio.sleep(step.seconds if isinstance(self.loop, VirtualLoop) else 0)
         elif isinstance(step, Stall):
             self.pause_reading()
         elif step is FIN:

@@ -259,7 +259,7 @@ class AsyncClient:
         self._tls = partial(client_context, verify=verify, ca_file=ca_file)
         network = network or LoopNetwork()
         self._pool: LoopPool[ClientWire] = LoopPool(self.settings, network, self._make_wire, tls)
-        self._shared = Shared(self.settings, self._pool, network.now)
+        self._shared = Shared(self.settings, self._pool)
         self._maker = RequestMaker(self.settings, headers)
 
     async def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
@@ -275,14 +275,14 @@ class AsyncClient:
                 have seen. InvalidURL, TypeError: nothing was sent.
         """
         asked = self._asked(method, url, options)
-        began = self._shared.now()
+        began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
         await LoopRunner(exchange, self._pool).advance()
         assert exchange.response is not None
         response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
         pieces = exchange.pieces
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        response.complete(content, exchange.trailers, self._shared.now() - began)
+        response.complete(content, exchange.trailers, self._pool.now() - began)
         return response
 
     @asynccontextmanager
@@ -295,11 +295,11 @@ class AsyncClient:
         is left of the response is dropped (`AsyncStreamedResponse.aclose`).
         """
         asked = self._asked(method, url, options)
-        began = self._shared.now()
+        began = self._pool.now()
         runner = LoopRunner(Exchange(self._shared, asked, False), self._pool)
         await runner.advance()
         response = AsyncStreamedResponse(asked.location.url, runner)
-        response.elapsed = self._shared.now() - began
+        response.elapsed = self._pool.now() - began
         try:
             yield response
             await response.aclose()

@@ -58,6 +58,7 @@ class BlockingPool:
     Attributes:
         settings: `ClientSettings`.
         tls: the context for https origins; may be set later, before the first of them.
+        now: monotonic seconds.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class BlockingPool:
         self.settings = settings
         self.tls = tls
         self._network = network
+        self.now = network.now
         self._make_connection = make_connection
         self._watch = IdleWatch()
         self._closed = False
@@ -97,7 +99,7 @@ class BlockingPool:
         """
         self._discard_later_ones()
         while True:
-            now = self._network.now()
+            now = self.now()
             ticket: Ticket | None = None
             entry: Handled | None = None
             with self._lock:
@@ -130,7 +132,7 @@ class BlockingPool:
         self, entry: Handled, reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
     ) -> None:
         """End a lease whose response was received to its end; see `Ledger.release`."""
-        now = self._network.now()
+        now = self.now()
         with self._lock:
             self._ledger.release(entry, now, reason, hint_timeout, hint_max)
             self._ledger.expire(now)
@@ -142,14 +144,14 @@ class BlockingPool:
     def discard(self, entry: Handled, reason: Reason) -> None:
         """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
         with self._lock:
-            self._ledger.discard(entry, reason, self._network.now())
+            self._ledger.discard(entry, reason, self.now())
             actions = self._take_actions()
         self._carry_out(actions)
 
     def discard_stale(self, entry: Handled, reason: Reason) -> None:
         """Close a reused connection that turned out to be gone; see `Ledger.discard_stale`."""
         with self._lock:
-            self._ledger.discard_stale(entry, reason, self._network.now())
+            self._ledger.discard_stale(entry, reason, self.now())
             actions = self._take_actions()
         self._carry_out(actions)
 
@@ -170,7 +172,7 @@ class BlockingPool:
     def statistics(self) -> Statistics:
         """Count what there is and what was."""
         self._discard_later_ones()
-        now = self._network.now()
+        now = self.now()
         with self._lock:
             self._ledger.expire(now)
             actions = self._take_actions()
@@ -184,7 +186,7 @@ class BlockingPool:
         self._discard_later_ones()
         self._watch.close()
         with self._lock:
-            self._ledger.close(self._network.now())
+            self._ledger.close(self.now())
             actions = self._take_actions()
         self._carry_out(actions)
 
@@ -208,7 +210,7 @@ class BlockingPool:
     def _wait(self, ticket: Ticket, timeout: float | None) -> Handled:
         """Dial, or sleep, until the ticket is granted or refused."""
         limit = self.settings.pool_timeout if timeout is None else timeout
-        deadline = self._network.now() + limit
+        deadline = self.now() + limit
         bell = self._bells[ticket]
         error: ExchangeError | None = None
         try:
@@ -221,7 +223,7 @@ class BlockingPool:
                     return entry
                 if ticket.state is TicketState.REFUSED:
                     raise error or self._refusal(ticket)
-                if not self._dials[ticket] and not bell.wait(max(0.0, deadline - self._network.now())):
+                if not self._dials[ticket] and not bell.wait(max(0.0, deadline - self.now())):
                     raise PoolTimeout(f"{ticket.origin}: no connection became free in time")
         finally:
             self._give_up(ticket)
@@ -237,7 +239,7 @@ class BlockingPool:
         with self._lock:
             if ticket.state is not TicketState.GRANTED:
                 return None
-            entry = self._ledger.take(ticket, self._network.now())
+            entry = self._ledger.take(ticket, self.now())
             if entry is not None:
                 self._watch.unwatch(entry.handle.wire)
             actions = self._take_actions()
@@ -250,7 +252,7 @@ class BlockingPool:
         return kind(f"{ticket.origin}: {reason}", reason)
 
     def _give_up(self, ticket: Ticket) -> None:
-        now = self._network.now()
+        now = self.now()
         with self._lock:
             self._bells.pop(ticket, None)
             for _ in range(self._dials.pop(ticket, 0)):
@@ -261,7 +263,7 @@ class BlockingPool:
 
     def _dial(self, ticket: Ticket, timeout: float | None) -> ExchangeError | None:
         """Dial for a ticket; the error if that failed, which the ledger knows then."""
-        began = self._network.now()
+        began = self.now()
         error: BaseException
         try:
             wire = self._connect(ticket.origin, timeout)
@@ -282,13 +284,13 @@ class BlockingPool:
 
     def _dial_failed(self, ticket: Ticket, reason: Reason) -> None:
         with self._lock:
-            self._ledger.dial_failed(ticket, self._network.now(), reason)
+            self._ledger.dial_failed(ticket, self.now(), reason)
             actions = self._take_actions()
         self._carry_out(actions)
 
     def _enter(self, ticket: Ticket, wire: StreamWire, began: float) -> None:
         handle = BlockingHandle(wire, self._make_connection())
-        now = self._network.now()
+        now = self.now()
         with self._lock:
             handle.entry = self._ledger.dialled(ticket, handle, now, now - began, wire.peer_address)
             self._handles.add(handle)
@@ -342,7 +344,7 @@ class BlockingPool:
 
     def _spent(self, wire: StreamWire) -> None:
         """The watch found something on an idle connection."""
-        now = self._network.now()
+        now = self.now()
         with self._lock:
             handle = next((found for found in self._handles if found.wire is wire), None)
             if handle is None or handle.entry.state is not EntryState.IDLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, Final, Protocol, TypeAlias
 
 from perdure.client.settings import ClientSettings
@@ -45,6 +45,9 @@ class Handle(Protocol):
 class Pool(Protocol):
     """Where connections come from, as the flow sees it."""
 
+    def now(self) -> float:
+        """Monotonic seconds."""
+
     def release(
         self, entry: Entry[Any], reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
     ) -> None:
@@ -68,8 +71,7 @@ class Shared:
             may be sent (RFC 9112 §6.1).
     """
 
-    def __init__(self, settings: ClientSettings, pool: Pool, now: Callable[[], float]) -> None:
+    def __init__(self, settings: ClientSettings, pool: Pool) -> None:
         self.settings = settings
         self.pool = pool
-        self.now = now
         self.speaks_11: set[Origin] = set()

@@ -205,7 +205,7 @@ class Exchange:
         self._entry = entry
         self._handle = handle = entry.handle
         self._connection = connection = handle.connection
-        self.use = ConnectionUse(entry, shared.now())
+        self.use = ConnectionUse(entry, shared.pool.now())
         self._accepted_before = handle.accepted()
         self._answered = self._uploading = self._awaits_continue = False
         self._unsent = None
@@ -328,13 +328,13 @@ class Exchange:
         self._receive = (RECEIVE, settings.drain_seconds)
         if self._sending or not connection.persists or settings.drain_seconds <= 0:
             return False
-        self._drain_until = self._shared.now() + settings.drain_seconds
+        self._drain_until = self._shared.pool.now() + settings.drain_seconds
         left = framing.length - self._content_octets
         return framing.kind is not FramingKind.LENGTH or left <= self._drain_left
 
     def _drain(self, octets: int) -> None:
         self._drain_left -= octets
-        if self._drain_left < 0 or self._shared.now() > self._drain_until:
+        if self._drain_left < 0 or self._shared.pool.now() > self._drain_until:
             raise ResponseAbandoned
 
     def _let_go(self) -> None:

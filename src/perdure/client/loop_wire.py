@@ -87,7 +87,7 @@ class ClientWire(PooledWire):
 
     def wait(self, seconds: float) -> asyncio.Future[None]:
         """Something to await until anything changes; ReadTimeout if nothing does."""
-        self.deadline = self.loop.time() + seconds
+        self.deadline = self.now() + seconds
         waiting = self._waiting = self.loop.create_future()
         return waiting
 

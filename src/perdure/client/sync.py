@@ -38,10 +38,10 @@ class BlockingRunner:
 
     _handle: BlockingHandle
 
-    def __init__(self, exchange: Exchange, pool: BlockingPool, shared: Shared) -> None:
+    def __init__(self, exchange: Exchange, pool: BlockingPool) -> None:
         self.exchange = exchange
         self._pool = pool
-        self._now = shared.now
+        self._now = pool.now
         self._flow: Flow = exchange.flow()
 
     def advance(self) -> Effect | None:
@@ -189,30 +189,30 @@ class Client:
         self._tls = partial(client_context, verify=verify, ca_file=ca_file)
         network = network or BlockingNetwork()
         self._pool = BlockingPool(self.settings, network, partial(ClientConnection, limits, terms), tls)
-        self._shared = Shared(self.settings, self._pool, network.now)
+        self._shared = Shared(self.settings, self._pool)
         self._maker = RequestMaker(self.settings, headers)
         _POOLS.add(self._pool)
 
     def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
         """Ask, and read the whole response. Arguments and errors as of `AsyncClient.request`."""
         asked = self._asked(method, url, options)
-        began = self._shared.now()
+        began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
-        BlockingRunner(exchange, self._pool, self._shared).advance()
+        BlockingRunner(exchange, self._pool).advance()
         assert exchange.response is not None
         response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
-        response.complete(b"".join(exchange.pieces), exchange.trailers, self._shared.now() - began)
+        response.complete(b"".join(exchange.pieces), exchange.trailers, self._pool.now() - began)
         return response
 
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[Options]) -> Iterator[StreamedResponse]:
         """Ask, and hand out the response as soon as its head is here; as `AsyncClient.stream`."""
         asked = self._asked(method, url, options)
-        began = self._shared.now()
-        runner = BlockingRunner(Exchange(self._shared, asked, False), self._pool, self._shared)
+        began = self._pool.now()
+        runner = BlockingRunner(Exchange(self._shared, asked, False), self._pool)
         runner.advance()
         response = StreamedResponse(asked.location.url, runner)
-        response.elapsed = self._shared.now() - began
+        response.elapsed = self._pool.now() - began
         try:
             yield response
             response.close()
