@@ -172,7 +172,8 @@ def test_hundreds_of_pipelined_requests_with_content_in_pieces(play: Play) -> No
         async with serving(network, hello, max_requests=None) as stand:
             peer = await stand.dial()
             one = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-            two = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n"
+            two = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            two += b"2\r\nde\r\n0\r\nT: 1\r\n\r\n"
             octets = (one + two) * 150
             for start in range(0, len(octets), 777):
                 peer.send(octets[start : start + 777])

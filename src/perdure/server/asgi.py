@@ -90,14 +90,23 @@ class AsgiConnection(InboundConnection):
         if request.facts.expectations and self.protocol.unmet_expectation:
             self.refuse(417, "the only expectation known is 100-continue (9110 §10.1.1)")
             return
-        if request.method == b"CONNECT":
-            self.refuse(501, "this is no proxy: it opens no tunnels (9110 §9.3.6)")
+        if request.target[:1] != b"/" and self._refuses_target(request):
             return
         exchange = self.exchange = AsgiExchange(self, request)
         task = exchange.task = self.loop.create_task(
             exchange.run(self._application, self._scope_of(request)), context=self._context.copy()
         )
         self.registry.tasks.add(task)
+
+    def _refuses_target(self, request: Request) -> bool:
+        """Refuse a request that is not for an origin server, or not for this one."""
+        if request.method == b"CONNECT":
+            self.refuse(501, "this is no proxy: it opens no tunnels (9110 §9.3.6)")
+            return True
+        if request.target[:6].lower() == b"https:" and not self.tls:
+            self.refuse(421, "a secured resource was asked for on a connection that is not (9110 §7.4)")
+            return True
+        return False
 
     def _scope_of(self, request: Request) -> dict[str, Any]:
         scope = self._scope.copy()

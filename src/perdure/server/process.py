@@ -1,12 +1,11 @@
 """A server as a process: signals, and workers that share a port.
 
     run ─ one worker ─▶ serve here until SIGTERM or SIGINT, drain, exit 0
-      └── N workers ──▶ Supervisor: forks N, restarts those that die (with back-off),
-                        replaces them one by one at SIGHUP, drains them at SIGTERM
+      └── N workers ──▶ Supervisor (see there)
 
-The supervisor binds the sockets, one set for each worker (SO_REUSEPORT: the kernel spreads the
-connections), and keeps them. A worker that dies or is replaced leaves its queue of connections to
-its successor, so none is lost. A second signal ends everything at once.
+A second SIGTERM or SIGINT cuts off what is left. SIGHUP makes the server anew (so it reads its
+configuration again): the successor listens on the same sockets before the predecessor drains, and
+no connection is lost. Sockets that systemd opened for us take the place of our own binds.
 
 RFC 9112 §9.6 (a drain announces every close).
 """
@@ -15,54 +14,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeAlias
 
-from perdure.core import Error, Reason
+from perdure.core import Reason
 from perdure.server.serve import ListeningServer
+from perdure.server.supervisor import Announcement, ServerFactory, Supervisor
 from perdure.wire.address import address_text
 from perdure.wire.bind import BoundSocket, bind_sockets, release_sockets, socket_address
-from perdure.wire.clock import now
 from perdure.wire.network import run as run_loop
+from perdure.wire.systemd import inherited_sockets, notify
 
 logger = logging.getLogger("perdure.server")
 
-ServerFactory = Callable[[Sequence[BoundSocket] | None], ListeningServer]
-"""Makes the server of one process; the argument is what it listens on, None for its own binds."""
-Announcement = Callable[[list[str]], None]
-"""Told once, with the URLs, when connections are accepted."""
+__all__ = ["Announcement", "ServerFactory", "bind_slots", "run", "serve_until_signal"]
 
+Closing: TypeAlias = "dict[asyncio.Task[None], ListeningServer]"
+"""Servers by the tasks that close them."""
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
-LONGEST_BACKOFF_SECONDS: Final = 30.0
-
-
-async def serve_until_signal(server: ListeningServer, announce: Announcement) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal cuts off what is left.
-
-    Raises: what `server.start` raises.
-    """
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-
-    def on_signal() -> None:
-        if asked.is_set():
-            server.registry.end_all(Reason.DRAIN_TIMEOUT)
-        asked.set()
-
-    for number in ENDING:
-        loop.add_signal_handler(number, on_signal)
-    try:
-        await server.start()
-        announce(server.urls)
-        await asked.wait()
-        await server.close()
-    finally:
-        for number in ENDING:
-            loop.remove_signal_handler(number)
+RENEWING: Final = getattr(signal, "SIGHUP", None)  # Windows has none
+CUTTING_SECONDS: Final = 3.0
+"""How long what is left may take to end once it was cut off."""
 
 
 def run(
@@ -71,24 +44,40 @@ def run(
     """Run a server in this process, or in `workers` processes below it.
 
     Args:
-        factory: makes the server; called in the process that runs it.
+        factory: makes the server; called in the process that runs it, once more for each SIGHUP.
         announce: told the URLs once connections are accepted.
-        binds: what the workers listen on, if there is more than one.
+        binds: what to listen on; without any, the server's own business (and not with workers).
         workers: processes.
 
     Returns:
         The exit status: 0 after a drain, 1 if the workers cannot be kept running.
 
-    Raises: what `start` raises, in the single process, or for the first worker.
+    Raises:
+        AddressInUse, BindFailed, StartupFailed: before any connection was accepted.
     """
-    if workers <= 1:
-        run_loop(serve_until_signal(factory(None), announce))
-        return 0
-    slots = bind_slots(binds, workers)
+    inherited = inherited_sockets()
+    slots = [inherited] * workers if inherited else bind_slots(binds, workers)
     try:
-        return Supervisor(factory, announce, slots).run()
+        if workers > 1:
+            return Supervisor(factory, _notifying(announce), slots, serve_as_worker).run()
+
+        def make() -> ListeningServer:
+            # Each server closes its own; ours stay open for its successor.
+            return factory([bound.dup() for bound in slots[0]] or None)
+
+        sockets = slots[0]
+        run_loop(serve_until_signal(make(), _notifying(announce), make if sockets else None, sockets=sockets))
+        return 0
     finally:
         release_sockets({bound for slot in slots for bound in slot})
+
+
+def _notifying(announce: Announcement) -> Announcement:
+    def announce_and_notify(urls: list[str]) -> None:
+        announce(urls)
+        notify("READY=1")
+
+    return announce_and_notify
 
 
 def bind_slots(binds: Sequence[str], workers: int) -> list[list[BoundSocket]]:
@@ -100,156 +89,135 @@ def bind_slots(binds: Sequence[str], workers: int) -> list[list[BoundSocket]]:
     slots: list[list[BoundSocket]] = [[] for _ in range(workers)]
     try:
         for bind in binds:
-            first = bind_sockets(bind, reuse_port=not bind.startswith("unix:"))
+            shared = workers > 1 and not bind.startswith("unix:")
+            if shared:
+                # Sharing a port, we would not notice that somebody else shares it too.
+                release_sockets(bind_sockets(bind))
+            first = bind_sockets(bind, reuse_port=shared)
             slots[0] += first
             for slot in slots[1:]:
-                if bind.startswith("unix:"):
+                if not shared:
                     slot += first
-                else:
-                    for bound in first:  # the port is known now, though any free one was asked for
-                        slot += bind_sockets(address_text(socket_address(bound)), reuse_port=True)
+                    continue
+                for bound in first:  # the port is known now, though any free one was asked for
+                    slot += bind_sockets(address_text(socket_address(bound)), reuse_port=True)
     except BaseException:
         release_sockets({bound for slot in slots for bound in slot})
         raise
     return slots
 
 
-@dataclass(slots=True)
-class Worker:
-    """One forked process."""
-
-    pid: int
-    slot: int
-    since: float
-    """Monotonic seconds."""
-    replaced: bool = False
-    """True once another one has taken its place and it drains."""
+def serve_as_worker(server: ListeningServer, announce: Announcement) -> None:
+    """Serve in a process below a supervisor: only that tells it to end."""
+    # A terminal's Ctrl-C reaches every process; ours is told by SIGTERM, once for each Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_loop(serve_until_signal(server, announce, ending=(signal.SIGTERM,)))
 
 
-class Supervisor:
-    """Keeps N workers running; see the module."""
+async def serve_until_signal(
+    server: ListeningServer,
+    announce: Announcement,
+    successor: Callable[[], ListeningServer] | None = None,
+    *,
+    sockets: Sequence[BoundSocket] = (),
+    ending: Sequence[signal.Signals] = ENDING,
+) -> None:
+    """Serve until told to end, then drain; told again, cut off what is left.
 
-    def __init__(
-        self, factory: ServerFactory, announce: Announcement, slots: Sequence[Sequence[BoundSocket]]
-    ) -> None:
-        self._factory = factory
-        self._announce = announce
-        self._slots = slots
-        self._workers: dict[int, Worker] = {}
-        self._quick_deaths = 0
+    Args:
+        successor: makes the server that takes over at SIGHUP; None: SIGHUP ends as SIGTERM does.
+        sockets: what the servers' own are copies of; while they are open, connections queue.
 
-    def run(self) -> int:
-        """Start the workers and stay until they are told to end."""
-        watched = {*ENDING, signal.SIGHUP, signal.SIGCHLD}
-        signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    Raises: what `server.start` raises.
+    """
+    loop = asyncio.get_running_loop()
+    told: asyncio.Queue[int] = asyncio.Queue()
+    renewing = (RENEWING,) if RENEWING is not None and signal.SIGINT in ending else ()
+    watched = (*ending, *renewing)
+    for number in watched:
+        _watch(loop, number, told)
+    try:
+        closing = await _serve(server, announce, successor, told)
+        notify("STOPPING=1")
+        release_sockets(sockets)
+        await _wait_closed(closing, told)
+    finally:
+        for number in watched:
+            _unwatch(loop, number)
+
+
+async def _serve(
+    server: ListeningServer,
+    announce: Announcement,
+    successor: Callable[[], ListeningServer] | None,
+    told: asyncio.Queue[int],
+) -> Closing:
+    """Serve until told to end: the servers, as they close."""
+    closing: Closing = {}
+    if await _unless_told(server.start(), told):
+        return closing
+    announce(server.urls)
+    while await told.get() == RENEWING and successor is not None:
         try:
-            for slot in range(len(self._slots)):
-                self._start(slot, first=slot == 0)
-            while True:
-                received = signal.sigwait(watched)
-                if received == signal.SIGCHLD:
-                    self._reap()
-                    if self._quick_deaths > 5 * len(self._slots):
-                        logger.error("workers end as soon as they start; giving up")
-                        return self._end(1)
-                    self._restart_missing()
-                elif received == signal.SIGHUP:
-                    self._replace_all()
-                else:
-                    return self._end(0)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+            renewed = successor()
+            await renewed.start()
+        except Exception as error:
+            logger.error("making the server anew failed, so it stays as it was: %s", error)
+            continue
+        closing[asyncio.create_task(server.close())] = server
+        server = renewed
+    closing[asyncio.create_task(server.close())] = server
+    return closing
 
-    def _start(self, slot: int, first: bool = False) -> None:
-        """Fork a worker and wait until it accepts connections, or has ended."""
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reading)
-            self._be_worker(slot, writing, first)
-        os.close(writing)
-        self._workers[pid] = Worker(pid, slot, now())
-        with os.fdopen(reading, "rb") as pipe:
-            said = pipe.read()
-        if first and said.startswith(b"!"):
-            os.waitpid(pid, 0)
-            del self._workers[pid]
-            raise Error(said[1:].decode())
-        if first and said:
-            self._announce(said.decode().split("\n"))
 
-    def _be_worker(self, slot: int, writing: int, first: bool) -> None:
-        """Serve in the child; never returns."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        own = self._slots[slot]
-        for bound in {bound for others in self._slots for bound in others if bound not in own}:
-            bound.close()
+async def _unless_told(starting: Coroutine[Any, Any, None], told: asyncio.Queue[int]) -> bool:
+    """Start, unless told to end before that is done; whether so. Raises what starting raises."""
+    start = asyncio.create_task(starting)
+    end = asyncio.create_task(told.get())
+    await asyncio.wait([start, end], return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        start.cancel()
+        await asyncio.wait([start])
+        return True
+    if not end.cancel():
+        told.put_nowait(end.result())
+    start.result()
+    return False
 
-        def announce(urls: list[str]) -> None:
-            os.write(writing, "\n".join(urls).encode())
-            os.close(writing)
 
-        status = 0
-        try:
-            run_loop(serve_until_signal(self._factory(self._slots[slot]), announce))
-        except Error as error:
-            status = 1
-            if first:
-                os.write(writing, f"!{error}".encode())
-            else:
-                logger.error("worker %d: %s", os.getpid(), error)
-        except BaseException:
-            status = 1
-            logger.exception("worker %d failed", os.getpid())
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+async def _wait_closed(closing: Closing, told: asyncio.Queue[int]) -> None:
+    """Wait for servers that are closing; told to end once more, cut them off."""
+    if not closing:
+        return
+    closed: asyncio.Future[Any] = asyncio.gather(*closing)
+    again: asyncio.Future[Any] = asyncio.create_task(_told_to_end(told))
+    await asyncio.wait([closed, again], return_when=asyncio.FIRST_COMPLETED)
+    again.cancel()
+    if not closed.done():
+        for server in closing.values():
+            server.registry.end_all(Reason.DRAIN_TIMEOUT)
+        await asyncio.wait([closed], timeout=CUTTING_SECONDS)
+        if not closed.done():
+            closed.cancel()
+            await asyncio.wait([closed])
+            return
+    closed.result()
 
-    def _reap(self) -> None:
-        while self._workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            worker = self._workers.pop(pid, None)
-            if worker is None or worker.replaced:
-                continue
-            quick = now() - worker.since < 1.0
-            self._quick_deaths = self._quick_deaths + 1 if quick else 0
-            logger.warning("worker %d ended with status %d", pid, os.waitstatus_to_exitcode(status))
 
-    def _restart_missing(self) -> None:
-        served = {worker.slot for worker in self._workers.values() if not worker.replaced}
-        for slot in sorted(set(range(len(self._slots))) - served):
-            if self._quick_deaths:
-                delay = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2**self._quick_deaths)
-                # An ending signal must not wait for the back-off.
-                if signal.sigtimedwait(ENDING, delay) is not None:
-                    os.kill(os.getpid(), signal.SIGTERM)
-                    return
-            self._start(slot)
+async def _told_to_end(told: asyncio.Queue[int]) -> None:
+    while await told.get() == RENEWING:
+        logger.info("not made anew: it is about to end")
 
-    def _replace_all(self) -> None:
-        """Start each one's successor, then drain it: its queue is never without somebody who accepts."""
-        for worker in [worker for worker in self._workers.values() if not worker.replaced]:
-            self._start(worker.slot)
-            worker.replaced = True
-            os.kill(worker.pid, signal.SIGTERM)
 
-    def _end(self, status: int) -> int:
-        self._tell(signal.SIGTERM)
-        # Nobody accepts any more: refuse connections instead of letting them queue.
-        release_sockets({bound for slot in self._slots for bound in slot})
-        while self._workers:
-            received = signal.sigwait({*ENDING, signal.SIGCHLD})
-            if received == signal.SIGCHLD:
-                for worker in self._workers.values():
-                    worker.replaced = True
-                self._reap()
-            else:
-                self._tell(signal.SIGTERM)  # the second one: workers cut off what is left
-        return status
+def _watch(loop: asyncio.AbstractEventLoop, number: int, told: asyncio.Queue[int]) -> None:
+    try:
+        loop.add_signal_handler(number, told.put_nowait, number)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.put_nowait, number))
 
-    def _tell(self, number: signal.Signals) -> None:
-        for pid in self._workers:
-            os.kill(pid, number)
+
+def _unwatch(loop: asyncio.AbstractEventLoop, number: int) -> None:
+    try:
+        loop.remove_signal_handler(number)
+    except NotImplementedError:
+        signal.signal(number, signal.SIG_DFL)

@@ -129,14 +129,13 @@ class Registry:
     async def _finish_tasks(self, seconds: float) -> None:
         """Wait for what goes on after its response; cancel it when the time is over."""
         own = asyncio.current_task()
-        for timeout in (max(0.0, seconds), CANCELLING_SECONDS):
-            left = {task for task in self.tasks if task is not own and not task.done()}
-            if not left:
-                return
-            await asyncio.wait(left, timeout=timeout)
-            for task in left:
-                task.cancel()
         left = {task for task in self.tasks if task is not own and not task.done()}
+        if left:
+            _, left = await asyncio.wait(left, timeout=max(0.0, seconds))
+        for task in left:
+            task.cancel()
+        if left:
+            _, left = await asyncio.wait(left, timeout=CANCELLING_SECONDS)
         if left:
             logger.error("%d tasks of the application go on although they were cancelled", len(left))
 
@@ -144,5 +143,7 @@ class Registry:
         """End every connection and task at once; exchanges under way are cut off."""
         for connection in list(self.connections):
             connection.cut_off(reason)
+        own = asyncio.current_task()
         for task in list(self.tasks):
-            task.cancel()
+            if task is not own:
+                task.cancel()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from perdure.core import Reason
 from perdure.server.asgi import Application, AsgiConnection
 from perdure.server.lifespan import Lifespan
 from perdure.server.registry import Registry
@@ -82,9 +83,12 @@ class ListeningServer:
 
     async def close(self) -> None:
         """Drain, then release everything."""
-        await self.drain()
-        for listener in self._listeners:
-            await listener.wait_closed()
+        try:
+            await self.drain()
+        finally:
+            self.registry.end_all(Reason.DRAIN_TIMEOUT)  # nothing is left, unless we were cancelled
+            for listener in self._listeners:
+                await listener.wait_closed()
 
     async def __aenter__(self) -> Any:
         await self.start()
@@ -147,5 +151,7 @@ class Server(ListeningServer):
 
     async def close(self) -> None:
         """Drain, release everything, then let the application shut down."""
-        await super().close()
-        await self._lifespan.stop()
+        try:
+            await super().close()
+        finally:
+            await self._lifespan.stop()
