@@ -34,7 +34,7 @@ from perdure.wire.scripted import (
     Step,
     Until,
 )
-from perdure.wire.virtual import run_virtual
+from perdure.wire.virtual import VirtualLoop, run_virtual
 
 PATIENCE_SECONDS = 20.0
 LATENCY = 0.001
