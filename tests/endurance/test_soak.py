@@ -1,0 +1,24 @@
+"""A minute of mixed traffic; PERDURE_SOAK_SECONDS=300 makes it five, scripts/soak half an hour."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from tests.endurance.soak import soak
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is read from /proc"),
+]
+
+SECONDS = float(os.environ.get("PERDURE_SOAK_SECONDS", "60"))
+CONNECTIONS = 1000
+
+
+@pytest.mark.row("R103", "R120", "R121", "R122", "R183", "S7", "S16")
+def test_every_answer_belongs_to_its_request_and_nothing_is_left_of_a_thousand_connections() -> None:
+    outcome = soak(SECONDS, CONNECTIONS, seed=1)
+    assert not outcome.complaints(), outcome.summary()
