@@ -47,6 +47,30 @@ def test_few_stray_line_ends_are_swallowed(stray: bytes) -> None:
 
 
 @pytest.mark.row("R90")
+@pytest.mark.parametrize("stray", [b"\r\n", b"\r\r\n\n"])
+def test_line_ends_that_come_after_the_next_request_was_sent_are_swallowed_too(stray: bytes) -> None:
+    for pieces in every_way(stray + OK):
+        client = after(OK)
+        client.send_whole(request_for(b"GET"))
+        assert read_responses(pieces, [], connection=client).contents == [b"ok"]
+        assert client.reason is Reason.PERSISTS_11
+
+
+@pytest.mark.row("R90", "R111")
+def test_line_ends_alone_are_not_the_beginning_of_a_response() -> None:
+    client = after(OK)
+    client.send_whole(request_for(b"GET"))
+    client.receive(b"\r\n")
+    assert not client.response_begun
+
+
+@pytest.mark.row("R64")
+def test_more_line_ends_than_a_few_before_a_response_are_a_violation() -> None:
+    outcome = responses_every_way(b"\r\n" * 3 + OK)
+    assert (outcome.complete, outcome.status, outcome.reason) == (0, 502, Reason.BAD_SYNTAX)
+
+
+@pytest.mark.row("R90")
 def test_connection_on_which_nothing_was_asked_takes_no_response() -> None:
     client = ClientConnection()
     assert client.receive(INJECTED) == []

@@ -66,6 +66,9 @@ class ClientConnection(Connection):
         if not self._outstanding:
             self._guard_idle()
             return
+        if not self._interims:
+            # A line end after the last response may come late, when the next request is out already.
+            self._stray += self._reader.skip_line_ends(STRAY_OCTETS_IGNORED - self._stray)
         while self.peer_state is State.IDLE and (head := self._reader.take_head(502)) is not None:
             status, phrase, version, fields, facts = response_head(head, self._limits)
             if version >= HTTP_11:

@@ -138,6 +138,16 @@ class Reader:
             self._start += 2
             self._empty_lines += 1
 
+    def skip_line_ends(self, most: int) -> int:
+        """Consume CR and LF octets before a status line, at most so many; say how many there were."""
+        buffer, start = self._buffer, self._start
+        end = min(len(buffer), start + most)
+        position = start
+        while position < end and buffer[position] in b"\r\n":
+            position += 1
+        self._start = position
+        return position - start
+
     def take_head(self, long_line_status: int) -> bytes | None:
         """The next head without its blank line, or None while it is incomplete.
 
