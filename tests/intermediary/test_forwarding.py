@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from perdure.core import FieldLine, Interim, LocalViolation, RemoteViolation, Request, Response, make_line
+from perdure.core import Interim, LocalViolation, RemoteViolation, Request, Response, make_line
 from perdure.core.events import Event
-from perdure.core.fields import parse_line
-from perdure.core.heads import parse_request_line, parse_status_line
 from perdure.intermediary.forwarding import (
-    ClientHop,
     Forwarding,
     add_to_request,
     date_line,
@@ -25,30 +20,7 @@ from perdure.intermediary.forwarding import (
     seen_before,
     strip_request,
 )
-
-PLAIN = Forwarding(forwarded="leave")
-HOP = ClientHop(b"192.0.2.1", b"http")
-DATE = make_line(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT")
-
-
-def lines_of(text: bytes) -> list[FieldLine]:
-    return [parse_line(line) for line in text.split(b"\r\n") if line]
-
-
-def request(head: bytes, end: bool = True) -> Request:
-    start, _, rest = head.partition(b"\r\n")
-    method, target, version = parse_request_line(start)
-    return Request(method, target, lines_of(rest), version, end=end)
-
-
-def response(head: bytes) -> Response:
-    start, _, rest = head.partition(b"\r\n")
-    code, phrase, version = parse_status_line(start)
-    return Response(code, lines_of(rest), phrase, version)
-
-
-def octets(lines: Sequence[FieldLine]) -> bytes:
-    return b"".join(line.octets for line in lines)
+from tests.intermediary.heads import DATE, HOP, PLAIN, lines_of, octets, request, response
 
 
 def forwarded(head: bytes, rules: Forwarding = PLAIN, end: bool = True) -> tuple[bytes, bytes]:

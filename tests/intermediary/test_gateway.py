@@ -78,6 +78,27 @@ def test_many_clients_share_few_connections(play: Play) -> None:
     play(scene, origin_max_per_origin=8)
 
 
+@pytest.mark.slow
+@pytest.mark.row("S8")
+def test_ten_thousand_requests_of_64_clients_take_at_most_64_connections(play_on_sockets: Play) -> None:
+    async def client_of(stage: Stage) -> None:
+        client = await stage.client()
+        for _ in range(157):
+            client.send(GET)
+            assert (await answer(client))[1] == b"ok"
+
+    async def scene(stage: Stage) -> None:
+        origin = asyncio.create_task(serve(stage.origin))
+        await asyncio.gather(*[client_of(stage) for _ in range(64)])
+        statistics = stage.gateway.statistics()
+        assert statistics.requests == 64 * 157
+        assert statistics.origins.dialled <= 64
+        origin.cancel()
+        await asyncio.gather(origin, return_exceptions=True)
+
+    play_on_sockets(scene)
+
+
 @pytest.mark.row("R117", "R124")
 def test_clients_that_close_after_each_request_still_share_a_connection(play: Play) -> None:
     async def scene(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from perdure.core import Request, Response, make_line
 from perdure.wire.raw import RawPeer
-from tests.intermediary.conftest import GET, OK, Play, Stage, answer, status, value, values
+from tests.intermediary.conftest import GET, OK, POST, Play, Stage, answer, status, value, values
 
 CRITICAL = [b"Host", b"Content-Length", b"Transfer-Encoding", b"Authorization", b"Cookie", b"X-Forwarded-For"]
 
@@ -166,6 +166,53 @@ def test_wrong_trace_is_refused(play: Play, octets: bytes, code: int) -> None:
         client = await stage.client()
         client.send(octets)
         assert status((await answer(client))[0]) == code
+
+    play(scene)
+
+
+@pytest.mark.row("R163")
+@pytest.mark.parametrize("expectation", [b"foo", b"100-continue, foo", b"y 100-continue"])
+def test_expectation_that_is_not_known_is_not_passed_on(play: Play, expectation: bytes) -> None:
+    async def scene(stage: Stage) -> None:
+        client = await stage.client()
+        client.send(POST.replace(b"Host", b"Expect: " + expectation + b"\r\nHost"))
+        assert status((await answer(client))[0]) == 417
+        assert not stage.origin.peers
+
+    play(scene)
+
+
+def test_each_request_of_a_connection_is_forwarded_with_its_own_fields(play: Play) -> None:
+    requests = [
+        b"GET /1 HTTP/1.1\r\nHost: a\r\nCookie: u=1\r\n\r\n",
+        b"GET /2 HTTP/1.1\r\nHost: a\r\nCookie: u=1\r\n\r\n",
+        b"GET /3 HTTP/1.1\r\nHost: a\r\nCookie: u=2\r\n\r\n",
+        b"DELETE /4 HTTP/1.1\r\nHost: a\r\nCookie: u=2\r\n\r\n",
+        b"GET http://b/5 HTTP/1.1\r\nHost: a\r\nCookie: u=2\r\n\r\n",
+        b"GET /6 HTTP/1.1\r\nHost: a\r\nCookie: u=2\r\n\r\n",
+    ]
+    responses = [
+        b"HTTP/1.1 %d X\r\nDate: then\r\nSet-Cookie: u=%d\r\nContent-Length: 0\r\n\r\n" % (200 + n, n // 2)
+        for n in range(len(requests))
+    ]
+
+    async def scene(stage: Stage) -> None:
+        client = await stage.client()
+        inner: RawPeer | None = None
+        for number, octets in enumerate(requests):
+            client.send(octets)
+            inner = inner or await stage.origin.accept()
+            head = await inner.receive_until(b"\r\n\r\n")
+            assert head.partition(b" HTTP")[0] == octets.partition(b" HTTP")[0].replace(b"http://b", b"")
+            assert value(head, b"host") == (b"b" if b"http:" in octets else b"a")
+            assert value(head, b"x-forwarded-host") == value(head, b"host")
+            assert value(head, b"cookie") == octets.partition(b"Cookie: ")[2].strip()
+            assert len(values(head, b"via")) == len(values(head, b"x-forwarded-for")) == 1
+            inner.send(responses[number])
+            back, _ = await answer(client)
+            assert back.startswith(b"HTTP/1.1 %d X\r\n" % (200 + number))
+            assert value(back, b"set-cookie") == b"u=%d" % (number // 2)
+            assert value(back, b"via") == b"1.1 perdure"
 
     play(scene)
 

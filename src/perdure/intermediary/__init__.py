@@ -1,14 +1,19 @@
 """Between two connections: the gateway, which serves clients and asks origins.
 
-| file           | for                                                                          |
-|----------------|------------------------------------------------------------------------------|
-| `forwarding`   | what crosses: strip → hook → add, on requests, responses and trailers        |
-| `failures`     | what the client is told when the origin cannot be asked, or answers rubbish  |
-| `settings`     | both sides of one gateway; which origins there are, and which one is next    |
-| `outbound`     | one connection to an origin                                                  |
-| `exchange`     | one request of a client joined with one connection to an origin              |
-| `inbound`      | one client's connection                                                      |
-| `gateway`      | listen, forward, drain                                                       |
+| file         | for                                                                                  |
+|--------------|--------------------------------------------------------------------------------------|
+| `gateway`    | listen, forward, drain                                                               |
+| `settings`   | what an operator may set of both sides                                               |
+| `origins`    | which origins there are, and which one is asked next                                 |
+| `inbound`    | one client's connection, and what is answered without asking an origin               |
+| `exchange`   | one request joined with one connection to an origin: the way out, stale connections  |
+| `answer`     | ... and the way back                                                                 |
+| `content`    | content that is kept for a while                                                     |
+| `outbound`   | one connection to an origin                                                          |
+| `forwarding` | what crosses: strip → hook → add, on requests, responses and trailers                |
+| `remembered` | the same for a head that was the same the last time                                  |
+| `failures`   | what the client is told when the origin cannot be asked, or answers rubbish          |
+| `shared`     | what all connections of one gateway share                                            |
 """
 
 from __future__ import annotations

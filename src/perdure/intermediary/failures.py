@@ -54,6 +54,9 @@ OTHER: Final = Row(502, "connection_terminated", "the exchange with the origin w
 
 LOOP: Final = Row(508, "proxy_loop_detected", "this request has passed through this gateway before")
 NO_TUNNEL: Final = Row(501, "http_request_denied", "this gateway opens no tunnels")
+UNKNOWN_EXPECTATION: Final = Row(
+    417, "http_request_error", "the only expectation known here is 100-continue (9110 §10.1.1)"
+)
 TRACE_WITH_CONTENT: Final = Row(400, "http_request_error", "a TRACE request has no content (9110 §9.3.8)")
 HOOK_FAILED: Final = Row(500, "proxy_internal_error", "a hook of this gateway failed")
 LENGTH_REQUIRED: Final = Row(

@@ -18,6 +18,7 @@ from perdure.intermediary.failures import (
     LOOP,
     NO_TUNNEL,
     TRACE_WITH_CONTENT,
+    UNKNOWN_EXPECTATION,
     Row,
     proxy_status,
     refusal,
@@ -25,7 +26,6 @@ from perdure.intermediary.failures import (
 )
 from perdure.intermediary.forwarding import (
     ClientHop,
-    RememberedRequest,
     RequestHook,
     add_to_request,
     date_line,
@@ -35,6 +35,7 @@ from perdure.intermediary.forwarding import (
     strip_request,
 )
 from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.remembered import RememberedRequest
 from perdure.intermediary.shared import Shared
 from perdure.server.connection import InboundConnection
 
@@ -90,6 +91,10 @@ class GatewayConnection(InboundConnection):
         rules = self._shared.rules
         if seen_before(request.fields, rules):
             self.refuse_with(LOOP)
+            return
+        if self.protocol.unmet_expectation:
+            # An expectation that each hop understands otherwise desynchronises them (CVE-2025-32094).
+            self.refuse_with(UNKNOWN_EXPECTATION)
             return
         origin = self._shared.balance.next()
         forwarded = strip_request(request, rules, origin.authority)

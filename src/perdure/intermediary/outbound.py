@@ -18,11 +18,10 @@ from perdure.core.heads import was_folded
 from perdure.core.reader import Reader
 from perdure.intermediary.forwarding import (
     Forwarding,
-    RememberedResponse,
     date_line,
     forward_response,
-    remember_response,
 )
+from perdure.intermediary.remembered import RememberedResponse, remember_response
 from perdure.wire.errors import WireError
 
 if TYPE_CHECKING:
