@@ -36,6 +36,11 @@ T = TypeVar("T")
 
 TLS_HANDSHAKE_SECONDS = 30.0
 """How long an accepted connection may take to shake hands; a dialled one has its own timeout."""
+ACCEPTED_AT_ONCE = 32
+"""Connections accepted in one turn of the standard loop, which takes its backlog for that number.
+
+Without descriptors it tries as often, and logs each try: 2,048 tracebacks a second were seen.
+"""
 TLS_SHUTDOWN_SECONDS = 5.0
 """How long to wait for the peer's close_notify after ours; many peers never send one."""
 
@@ -214,11 +219,12 @@ class LoopNetwork:
             server = await loop.create_server(
                 factory,
                 sock=bound,
-                backlog=backlog,
+                backlog=ACCEPTED_AT_ONCE,
                 ssl=tls,
                 ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls is not None else None,
                 ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls is not None else None,
             )
+            bound.listen(backlog)  # the kernel's queue is as long as was asked for
             listener.servers.append(server)
         return listener
 
