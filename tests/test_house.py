@@ -65,6 +65,13 @@ LOOKS_AT_PERSISTENCE: dict[str, str] = {}  # path below src/perdure: why it must
 TESTED_ELSEWHERE: dict[str, str] = {
     "core/errors.py": "an error tree without a decision; every test that expects a violation shows it",
     "core/reason.py": "a table; tests/core/test_persistence.py shows each row that a decision can give",
+    "client/effects.py": "names and protocols; tests/client/test_exchange.py shows each effect",
+    "client/errors.py": "an error tree; tests/client/test_exchange.py and test_limits.py show each of them",
+    "client/failures.py": "tests/client/test_exchange.py shows what each failure becomes, on four stages",
+    "client/lease.py": "tests/client/test_loop_pool.py and test_aio.py show how waiting ends",
+    "client/loop_wire.py": "tests/client/test_exchange.py, test_aio.py and test_streams.py run on it",
+    "client/pooled_wire.py": "tests/client/test_loop_pool.py shows it with a wire of its own",
+    "client/blocking_handle.py": "tests/client/test_exchange.py and test_sync.py show it",
     "commands/command.py": "what makes the command line; tests/test_cli.py shows it",
     "commands/outcome.py": "statuses and one-line errors; tests/test_cli.py shows them",
     "commands/get_options.py": "tests/commands/test_get.py shows each of them over real sockets",
@@ -192,11 +199,17 @@ def imports_at_the_top(module: Module) -> Iterator[str]:
 
 
 def literals_outside_docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Every bytes and str literal but those that stand alone as a statement, as docstrings do."""
-    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    """Every bytes and str literal but docstrings and the names of slots."""
+    slots = (node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and names_slots(node))
+    apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    apart.update(id(name) for value in slots for name in ast.walk(value))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, bytes | str) and id(node) not in alone:
+        if isinstance(node, ast.Constant) and isinstance(node.value, bytes | str) and id(node) not in apart:
             yield node
+
+
+def names_slots(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "__slots__" for target in node.targets)
 
 
 def text_of(value: object) -> str:

@@ -30,6 +30,7 @@ from perdure.wire.scripted import (
     Pause,
     Script,
     ScriptedNetwork,
+    Sign,
     Stall,
     Step,
     Until,
@@ -345,5 +346,17 @@ def says(*answers: bytes) -> Peer:
         for octets in answers:
             yield Until(BLANK)
             yield octets
+
+    return peer
+
+
+def last_words(octets: bytes, *signs: Sign) -> Peer:
+    """A peer that answers one request with octets and then ends so."""
+
+    def peer() -> Script:
+        yield Until(BLANK)
+        if octets:
+            yield octets
+        yield from signs
 
     return peer

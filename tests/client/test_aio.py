@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 import perdure
 from perdure.core.reason import Reason
 from perdure.wire.memory import Fault, MemoryNetwork
-from perdure.wire.raw import RawPeer
+from perdure.wire.network import LoopNetwork, run
+from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.scripted import CLIENT_END, FIN, RST, Exactly, Pause, Script, Until
+from perdure.wire.tls import server_context
 from perdure.wire.virtual import run_virtual
 from tests.client import conftest
 from tests.client.conftest import BLANK, LoopStage, Perform, Stage, answer, says
@@ -263,3 +267,38 @@ def test_a_limit_of_its_own_counts_while_connecting() -> None:
 class _Silent(RawPeer):
     def data_received(self, octets: bytes) -> None:
         """Say nothing."""
+
+
+@pytest.mark.row("R128", "R126", "R129")
+@pytest.mark.parametrize("prefer_uvloop", [False, True])
+def test_https_verifies_the_server_and_shakes_hands_once(prefer_uvloop: bool, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    own, roots = tmp_path / "own.pem", tmp_path / "roots.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
+    authority.cert_pem.write_to_path(str(roots))
+
+    async def serve(listener: RawListener) -> None:
+        peer = await listener.accept()
+        for _ in range(2):
+            await peer.receive_until(BLANK)
+            peer.send(HELLO)
+
+    async def main() -> None:
+        network = LoopNetwork()
+        listener = await RawListener.listen(network, tls=server_context(str(own)))
+        serving = asyncio.create_task(serve(listener))
+        url = f"https://127.0.0.1:{listener.port}/"
+        async with perdure.AsyncClient(ca_file=str(roots)) as client:
+            for reused in (False, True):
+                assert (await client.get(url)).connection.reused is reused
+        await serving
+        assert len(listener.peers) == 1
+        async with perdure.AsyncClient() as stranger:
+            with pytest.raises(perdure.ConnectError, match="certificate"):
+                await stranger.get(url)
+        listener.close()
+        for peer in listener.peers:
+            peer.abort()
+            await peer.wait_lost()
+
+    run(asyncio.wait_for(main(), 20.0), prefer_uvloop=prefer_uvloop)

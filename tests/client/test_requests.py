@@ -1,0 +1,73 @@
+"""Requests: fields, defaults, and what must not be sent."""
+
+from __future__ import annotations
+
+import pytest
+
+import perdure
+from perdure.client.requests import Options, RequestMaker
+from perdure.client.settings import ClientSettings
+
+URL = "http://a.test/"
+
+
+def lines(options: Options, headers: dict[str, str] | None = None) -> list[bytes]:
+    asked = RequestMaker(ClientSettings(), headers).make("GET", URL, options)
+    return [line.octets for line in asked.request.fields]
+
+
+@pytest.mark.row("R17")
+def test_host_comes_first_and_a_callers_header_replaces_ours() -> None:
+    assert lines({"headers": {"accept": "text/html", "X-A": "1"}}, {"user-agent": "me"}) == [
+        b"Host: a.test\r\n",
+        b"Accept-Encoding: gzip\r\n",
+        b"user-agent: me\r\n",
+        b"accept: text/html\r\n",
+        b"X-A: 1\r\n",
+    ]
+    assert lines({"headers": {"host": "b.test"}})[0] == b"host: b.test\r\n"
+
+
+def test_a_plain_request_is_made_once() -> None:
+    maker = RequestMaker(ClientSettings(), None)
+    assert maker.make("GET", URL, {}).request is maker.make("GET", URL, {}).request
+    assert maker.make("HEAD", URL, {}).request is not maker.make("GET", URL, {}).request
+
+
+@pytest.mark.row("R39", "R3", "R27", "R37")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X", "a\r\nY: b"),
+        ("X", "a\rb"),
+        ("X", "a\r\n b"),
+        ("X\r\nY", "a"),
+        ("X Y", "a"),
+        ("", "a"),
+        ("X", "\0"),
+    ],
+)
+def test_a_header_cannot_break_out_of_its_line(name: str, value: str) -> None:
+    with pytest.raises(perdure.LocalProtocolError):
+        lines({"headers": {name: value}})
+
+
+@pytest.mark.row("R71", "R156")
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("TRACE", {"content": b"x"}),
+        ("PUT", {"content": b"", "headers": {"Expect": "100-continue"}}),
+        ("GET", {"headers": {"Expect": "100-continue"}}),
+        ("GÉT", {}),
+    ],
+)
+def test_what_must_not_be_sent_is_refused(method: str, options: Options) -> None:
+    with pytest.raises(perdure.LocalProtocolError):
+        RequestMaker(ClientSettings(), None).make(method, URL, options)
+
+
+@pytest.mark.parametrize("options", [{"content": b"x", "json": 1}, {"content": 1}, {"content": {"a": b"b"}}])
+def test_content_of_an_unknown_kind_or_of_two_is_refused(options: Options) -> None:
+    with pytest.raises(TypeError, match="content: expected"):
+        RequestMaker(ClientSettings(), None).make("PUT", URL, options)

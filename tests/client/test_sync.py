@@ -1,0 +1,151 @@
+"""What only threads have: sharing a client, sleeping beside it, forking with it. Real sockets."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import perdure
+from perdure.core.reason import Reason
+from perdure.wire.scripted import Script, ScriptedNetwork, Until
+from tests.client.conftest import BLANK, answer
+
+HELLO = answer(b"hello")
+PATIENCE_SECONDS = 10.0
+
+
+class Server:
+    """A thread per connection, which answers each head with its path; "/end" ends the connection after it."""
+
+    def __init__(self) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        self.accepted: list[socket.socket] = []
+        self.client_ended = threading.Event()
+        self.threads = [threading.Thread(target=self._accept)]
+        self.threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            self.accepted.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            waiting = b""
+            while octets := connection.recv(65536):
+                waiting += octets
+                while BLANK in waiting:
+                    head, _, waiting = waiting.partition(BLANK)
+                    path = head.split(b" ")[1]
+                    connection.sendall(answer(path))
+                    if path == b"/end":
+                        connection.shutdown(socket.SHUT_WR)
+            self.client_ended.set()
+
+    def close(self) -> None:
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+        for connection in self.accepted:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        for thread in self.threads:
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of threads."""
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.mark.row("R108", "R89", "S9")
+def test_threads_share_few_connections_and_each_gets_its_own_response(server: Server) -> None:
+    wrong: list[str] = []
+
+    def ask(client: perdure.Client, name: str) -> None:
+        for number in range(25):
+            path = f"/{name}-{number}"
+            if client.get(server.url + path).text != path:
+                wrong.append(path)
+
+    with perdure.Client(max_per_origin=3) as client:
+        threads = [threading.Thread(target=ask, args=(client, str(name))) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+        statistics = client.statistics()
+    assert not wrong
+    assert statistics.requests == 200
+    assert (statistics.leased, statistics.waiting) == (0, 0)
+    assert len(server.accepted) <= 3
+
+
+@pytest.mark.row("R110")
+def test_a_sleeping_program_ends_its_side_when_the_server_ends_an_idle_connection(server: Server) -> None:
+    with perdure.Client() as client:
+        assert client.get(f"{server.url}/end").text == "/end"
+        assert server.client_ended.wait(PATIENCE_SECONDS)
+        assert client.statistics().closes == {Reason.PEER_CLOSED: 1}
+        assert client.get(f"{server.url}/again").connection.reused is False
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.row("S8")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_leaves_the_connections_to_the_parent(server: Server) -> None:
+    with perdure.Client() as client:
+        client.get(f"{server.url}/parent")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                response = client.get(f"{server.url}/child")
+                ours = client.statistics()
+                client.close()
+                status = 0 if response.text == "/child" and ours.dialled == ours.connections == 1 else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        response = client.get(f"{server.url}/parent")
+        assert (response.text, response.connection.reused) == ("/parent", True)
+    assert len(server.accepted) == 2
+
+
+def test_a_stream_that_nobody_holds_any_more_gives_its_slot_back() -> None:
+    def peer() -> Script:
+        yield Until(BLANK)
+        yield HELLO
+
+    network = ScriptedNetwork([peer, peer])
+    with perdure.Client(network=network, max_per_origin=1, pool_timeout=1.0) as client:
+        forgotten = client.stream("GET", "http://origin.test/")
+        forgotten.__enter__()
+        del forgotten
+        gc.collect()
+        assert client.get("http://origin.test/").content == b"hello"
+
+
+def test_a_closed_client_says_so() -> None:
+    client = perdure.Client(network=ScriptedNetwork([]))
+    client.close()
+    client.close()
+    with pytest.raises(perdure.ClientClosed):
+        client.get("http://origin.test/")
