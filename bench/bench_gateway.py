@@ -2,7 +2,9 @@
 
 The gateway runs alone on one core; the load (wrk, 64 connections, ten browser-like fields) and a
 trivial origin run on another. CPU is what the kernel's scheduler counted for the gateway's
-processes; the peers take turns with ours, and the median of the rounds is printed.
+processes; the peers take turns with ours, and the median of the rounds is printed. "hooks" is our
+gateway with hooks that do nothing, for which no head may be remembered; "relay" copies octets with
+the same event loop, one connection for one, and shows what of the cost is not ours.
 
     scripts/bench gateway [rounds] [seconds]
 """
@@ -27,6 +29,7 @@ from perdure.intermediary.gateway import Gateway
 from perdure.wire.network import run
 
 CONNECTIONS = 64
+OURS = ("perdure", "hooks", "relay")
 FIELDS = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -40,7 +43,7 @@ FIELDS = (
 )  # Host is the tenth
 RESPONSE = (
     b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: origin\r\n"
-    b"Content-Type: text/plain\r\nETag: \"5f3e\"\r\nCache-Control: max-age=60\r\n"
+    b'Content-Type: text/plain\r\nETag: "5f3e"\r\nCache-Control: max-age=60\r\n'
     b"Content-Length: 100\r\n\r\n" + b"x" * 100
 )
 CORES = sorted(os.sched_getaffinity(0))
@@ -92,9 +95,15 @@ async def serve_origin(port: int) -> None:
     await server.serve_forever()
 
 
-async def serve_gateway(port: int, origin: int) -> None:
+async def serve_gateway(port: int, origin: int, hooks: bool) -> None:
+    """Our gateway; with hooks that do nothing, so that it forwards every head anew."""
     async with Gateway(
-        f"http://127.0.0.1:{origin}", f"127.0.0.1:{port}", max_requests=None, origin_max_requests=None
+        f"http://127.0.0.1:{origin}",
+        f"127.0.0.1:{port}",
+        max_requests=None,
+        origin_max_requests=None,
+        on_request=(lambda head: None) if hooks else None,
+        on_response=(lambda head: None) if hooks else None,
     ):
         await asyncio.Event().wait()
 
@@ -178,7 +187,7 @@ def running(command: list[str], core: int, port: int, folder: Path) -> Iterator[
 
 def command_of(name: str, port: int, origin: int, folder: Path) -> list[str] | None:
     """How to start a gateway; None where it is not installed."""
-    if name in ("perdure", "relay"):
+    if name in OURS:
         return [sys.executable, __file__, name, str(port), str(origin)]
     program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -224,7 +233,7 @@ def main(rounds: int, seconds: int) -> None:
     if shutil.which("wrk") is None:
         print("wrk is not installed: nothing measured")
         return
-    names = ["perdure", "haproxy", "nginx", "relay"]
+    names = ["perdure", "hooks", "haproxy", "nginx", "relay"]
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -250,8 +259,8 @@ if __name__ == "__main__":
     role = sys.argv[1] if len(sys.argv) > 1 else ""
     if role == "origin":
         run(serve_origin(int(sys.argv[2])))
-    elif role == "perdure":
-        run(serve_gateway(int(sys.argv[2]), int(sys.argv[3])))
+    elif role in ("perdure", "hooks"):
+        run(serve_gateway(int(sys.argv[2]), int(sys.argv[3]), role == "hooks"))
     elif role == "relay":
         run(serve_relay(int(sys.argv[2]), int(sys.argv[3])))
     else:

@@ -197,6 +197,21 @@ def test_408_on_a_reused_connection_is_an_idle_close(play: Play, reused: bool) -
     play(scene)
 
 
+@pytest.mark.row("R88")
+def test_408_whose_content_is_still_under_way_is_an_idle_close_too(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner = await stage.warmed()
+        client.send(GET)
+        await inner.receive_until(b"\r\n\r\n")
+        inner.send(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 9\r\n\r\nidle")
+        inner = await stage.origin.accept()
+        await inner.receive_until(b"\r\n\r\n")
+        inner.send(OK)
+        assert (await answer(client))[1] == b"ok"
+
+    play(scene)
+
+
 def test_retry_can_be_switched_off(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         client, inner = await stage.warmed()

@@ -284,6 +284,20 @@ def test_hook_may_answer_itself_or_fail_and_the_client_stays(play: Play) -> None
     play(scene, on_request=on_request)
 
 
+def test_request_hook_that_breaks_the_length_is_found_out_before_anything_is_sent(play: Play) -> None:
+    def on_request(head: Request) -> None:
+        head.fields = [*head.fields, make_line(b"Content-Length", b"3")]
+
+    async def scene(stage: Stage) -> None:
+        client = await stage.client()
+        client.send(GET)
+        head, _ = await answer(client)
+        assert (status(head), value(head, b"proxy-status")) == (500, b"perdure; error=proxy_internal_error")
+        assert not any(peer.received for peer in stage.origin.peers)
+
+    play(scene, on_request=on_request)
+
+
 def test_response_hook_that_fails_is_our_fault(play: Play) -> None:
     def on_response(head: Response) -> None:
         raise KeyError(head.status)
