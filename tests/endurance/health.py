@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def resident_octets(process: int) -> int:
 
 def processor_seconds(process: int) -> float:
     """Seconds on a processor, in the kernel or not, since a process began."""
-    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    words = _statistics(process)
     return (int(words[11]) + int(words[12])) / TICKS_A_SECOND
 
 
@@ -48,9 +49,19 @@ def children(process: int) -> list[int]:
 def is_running(process: int) -> bool:
     """Whether there is such a process and it has not ended."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return _state(process) != "Z"
     except OSError:
         return False
+
+
+def _statistics(process: int) -> list[str]:
+    """The words of /proc/PID/stat behind the name, which may hold anything."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def _state(process: int) -> str:
+    """One letter: Z has ended, T is stopped."""
+    return _statistics(process)[0]
 
 
 def _status(process: int, name: str) -> int:
@@ -58,3 +69,15 @@ def _status(process: int, name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1])
     raise LookupError(name)
+
+
+def stop(process: int) -> None:
+    """Let a process do nothing; return once it does nothing."""
+    os.kill(process, signal.SIGSTOP)
+    while _state(process) != "T":
+        os.sched_yield()
+
+
+def go_on(process: int) -> None:
+    """Let a stopped process go on."""
+    os.kill(process, signal.SIGCONT)
