@@ -251,7 +251,8 @@ class InboundConnection(Lifetime):
 
     def _violated(self, violation: RemoteViolation) -> None:
         """Refuse what is not HTTP, if an answer can still be given; then close."""
-        logger.warning("connection %d: %s", self.number, violation)
+        # Its text: the violation itself would keep us alive, by its traceback, in whatever keeps the record.
+        logger.warning("connection %d: %s", self.number, str(violation))
         answerable = self.protocol.own_state is State.IDLE
         if self.phase is CONTENT or self.phase is ANSWER:
             self.exchange_aborted(violation.reason)

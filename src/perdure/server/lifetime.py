@@ -161,6 +161,8 @@ class Lifetime(Answering):
             self.deadline = min(self.deadline, self.now() + self.registry.settings.drain_grace)
 
     def _ended(self) -> None:
+        if self.phase is not ENDED:
+            self.registry.ending += 1
         self.phase = ENDED
         self.deadline = math.inf
         self._held = False

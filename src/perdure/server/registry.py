@@ -35,6 +35,7 @@ class Registry:
         settings, limits, terms: of every connection.
         connections: those that are open.
         idle: those of them between two exchanges, the least recently used first.
+        ending: how many of them are about to go: they linger, or flush.
         idle_seconds: how long an idle connection is kept.
         opened, requests: totals; `closes` counts the ended connections by Reason.
         draining: True once `drain` was called; no connection outlives its exchange then.
@@ -47,6 +48,7 @@ class Registry:
         "closes",
         "connections",
         "draining",
+        "ending",
         "idle",
         "idle_seconds",
         "limits",
@@ -65,6 +67,7 @@ class Registry:
         self.idle: dict[Lifetime, None] = {}
         self.idle_seconds = settings.idle_timeout + settings.idle_buffer
         self.tasks: set[asyncio.Task[None]] = set()
+        self.ending = 0
         self.opened = 0
         self.requests = 0
         self.closes: Counter[Reason] = Counter()
@@ -80,14 +83,18 @@ class Registry:
         """
         self.opened += 1
         self.connections.add(connection)
-        if len(self.connections) > self._pressure_at:
+        number = self.opened
+        if len(self.connections) - self.ending > self._pressure_at:
             self._evict(min(EVICTED_AT_ONCE, max(1, len(self.idle) // 8)))
-        if len(self.connections) > self.settings.max_connections:
-            logger.warning(
-                "connection %d: refused, %d are open and none is idle", self.opened, len(self.connections) - 1
-            )
-            connection.end_connection(Reason.PRESSURE)
-        return self.opened
+        most = self.settings.max_connections
+        staying = len(self.connections) - self.ending
+        if staying > most:
+            logger.warning("connection %d: refused, %d are open and none is idle", number, staying - 1)
+            if self.ending < most // 8 + EVICTED_AT_ONCE:
+                connection.end_connection(Reason.PRESSURE)
+            else:  # those that are about to go do not count, but there must be an end to their number too
+                connection.cut_off(Reason.PRESSURE)
+        return number
 
     def _evict(self, count: int) -> None:
         for connection in list(self.idle)[:count]:
@@ -97,6 +104,7 @@ class Registry:
         """Strike out a connection that is lost."""
         self.connections.discard(connection)
         self.idle.pop(connection, None)
+        self.ending -= 1
         self.closes[reason] += 1
         waiting = self._all_closed
         if waiting is not None and not self.connections and not waiting.done():

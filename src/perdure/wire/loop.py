@@ -194,7 +194,8 @@ class LoopWire(asyncio.Protocol):
             if self.tls:
                 # A TLS transport may still deliver while it flushes.
                 self.transport.set_protocol(Silent(self))
-        self.transport.close()
+        if not self.transport.is_closing():  # asyncio's TLS transport breaks if it is closed twice
+            self.transport.close()
         self.watch_waiting_octets(self.transport.get_write_buffer_size())
 
     def abort(self) -> None:
