@@ -96,7 +96,9 @@ class OriginWire(PooledWire):
         if exchange is None:
             self._unasked()
             return
-        exchange.answered = True
+        if not exchange.answered:
+            # A stray line end is no answer (R90): the request may still be tried again.
+            exchange.answered = bool(events) or self.protocol.response_begun
         if events:
             exchange.origin_sent(events)
         if self.exchange is exchange and not self.reading_paused:
@@ -115,7 +117,7 @@ class OriginWire(PooledWire):
             self._pool.peer_closed(self.entry, Reason.PEER_CLOSED)
             return
         try:
-            events = self.protocol.receive_eof()
+            events = self.protocol.receive_eof(clean=not self.truncated)
         except RemoteViolation:
             exchange.origin_failed(Reason.PEER_CLOSED)
             return
