@@ -93,7 +93,10 @@ async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if pause := pause_before(path):
         await sleep(pause)
-    plan = echo(await _read(receive)) if reads(path) else plan_for(path)
+    content = await _read(receive) if reads(path) else b""
+    if content is None:
+        return
+    plan = echo(content) if reads(path) else plan_for(path)
     if plan.fails_after == 0:
         raise Deliberate(path)
     headers = [(b"content-type", b"text/plain")]
@@ -110,13 +113,16 @@ async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive) -> bytes | None:
+    """The whole content, or None where the client is said to have gone: nobody waits for an answer."""
     content = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         part: bytes = message.get("body", b"")
         content += part
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+        if not message.get("more_body", False):
             return content
 
 

@@ -109,10 +109,12 @@ MANY_FIELDS: Final = request("/hello", *(f"X-{number}: x" for number in range(10
 
 ANY: Final = rf"{REFUSED_OR_CLOSED}|200, persists"
 FOLD_READ: Final = rf"{REFUSED}|read as chunked, .*"
-HOST: Final = r"400, (closes( by RST)?|stays open)"
-VERSION: Final = r"(400|505), closes( by RST)?"
-TARGET: Final = r"(414|200), (closes( by RST)?|persists)"
-TOO_MUCH: Final = r"(4\d\d|200), (closes( by RST)?|persists)"
+HOST: Final = r"400, .*"
+VERSION: Final = r"(400|505), closes.*"
+TARGET: Final = r"(414|200), (closes.*|persists)"
+TOO_MUCH: Final = r"(4\d\d|200), (closes.*|persists)"
+# Left to the application, which is told that the client has gone, and then answers nothing.
+CHUNKS: Final = rf"{REFUSED}|(500|no answer), closes unannounced( by RST)?"
 
 ROWS: Final = (
     *group(
@@ -140,8 +142,8 @@ ROWS: Final = (
             "9112 §7.1",
             REFUSED,
         ),
-        Row("bare-lf-extension", "bare LF in an extension", chunks(LF_EXTENSION), "9112 §7.1.1", REFUSED),
-        Row("chunk-end", "chunk longer than its size", chunks(LONG_CHUNK), "9112 §7.1", REFUSED),
+        Row("bare-lf-extension", "bare LF in an extension", chunks(LF_EXTENSION), "9112 §7.1.1", CHUNKS),
+        Row("chunk-end", "chunk longer than its size", chunks(LONG_CHUNK), "9112 §7.1", CHUNKS),
         Row("no-host", "no `Host`", says(request("/hello", host=None)), "9112 §3.2 MUST 400", HOST),
         Row("two-hosts", "two `Host`s", says(request("/hello", "Host: b")), "9112 §3.2 MUST 400", HOST),
         Row("version", "`HTTP/1.10`", says(WRONG_VERSION), "9112 §2.3", VERSION),

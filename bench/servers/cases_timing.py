@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from bench.servers.cell import post, request, status_of
-from bench.servers.raw import Conversation, conversation, left_open_by_server
+from bench.servers.raw import PATIENCE_SECONDS, Conversation, conversation, left_open_by_server
 from bench.servers.row import Row, group
 from bench.servers.subjects import SHORT, Running
 
@@ -61,6 +61,7 @@ def write_stall(server: Running) -> str:
     with conversation(server.port, receive_buffer=4096) as talk:
         client_port = talk.socket.getsockname()[1]
         talk.send(request("/big"))
+        talk.wait(PATIENCE_SECONDS)  # accepted, and answering
         started = time.monotonic()
         while left_open_by_server(server.port, client_port):
             if time.monotonic() - started > CAP_SECONDS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bench.servers.raw import Answer, Conversation
+from bench.servers.row import Probe
+from bench.servers.subjects import Running
 
 NEXT: Final = b"GET /number/7 HTTP/1.1\r\nHost: a\r\n\r\n"
 """The request that shows whether a connection is still good."""
@@ -67,3 +69,12 @@ def follow(talk: Conversation, answer: Answer) -> str:
 
 def listed(words: list[str]) -> str:
     return ", ".join(words)
+
+
+def steadily(probe: Probe, times: int = 3) -> Probe:
+    """Ask several times where a race may decide, and tell all answers."""
+
+    def ask(server: Running) -> str:
+        return " or ".join(sorted({probe(server) for _ in range(times)}))
+
+    return ask

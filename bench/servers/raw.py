@@ -140,6 +140,16 @@ class Conversation:
         head.seconds = time.monotonic() - started
         return head
 
+    def asked_to_continue(self, seconds: float) -> bool:
+        """Wait for a head; whether it was a 100. That is then read; a final one is left where it is."""
+        deadline = time.monotonic() + seconds
+        while b"\r\n\r\n" not in self.buffer and self.receive(deadline):
+            pass
+        if not self.buffer.startswith((b"HTTP/1.1 100", b"HTTP/1.0 100")):
+            return False
+        self._head(deadline)
+        return True
+
     def _garbled(self) -> bool:
         return bool(self.buffer) and not b"HTTP/1.".startswith(self.buffer[:7])
 

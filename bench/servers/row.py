@@ -53,7 +53,8 @@ def group(title: str, *rows: Row) -> tuple[Row, ...]:
 
 
 # What a cell must match, where several rows want the same.
-REFUSED: Final = r"(400|501), closes( by RST)?"
-REFUSED_OR_CLOSED: Final = rf"{REFUSED}|200, closes"
+# Whether a refusal announces its close is a row of its own, and does not count against every other.
+REFUSED: Final = r"(400|501), closes( unannounced)?( by RST)?"
+REFUSED_OR_CLOSED: Final = rf"{REFUSED}|200, closes( unannounced)?"
 IN_STEP: Final = "persists|closes"
 CUT_OFF: Final = "cut off by (FIN|RST)"

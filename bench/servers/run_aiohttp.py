@@ -19,7 +19,7 @@ async def handle(request: Any) -> Any:
     plan = echo(await request.read()) if reads(request.path) else plan_for(request.path)
     if plan.fails_after == 0:
         raise Deliberate(request.path)
-    if plan.length is not None and len(plan.parts) == 1 and len(plan.parts[0]) == plan.length:
+    if len(plan.parts) == 1 and plan.fails_after is None:
         return web.Response(status=plan.status, body=plan.parts[0], content_type="text/plain")
     response = web.StreamResponse(status=plan.status, headers={"Content-Type": "text/plain"})
     response.content_length = plan.length

@@ -103,7 +103,10 @@ def hypercorn(profile: str, port: int) -> list[str]:
 
 
 def granian(profile: str, port: int) -> list[str]:
-    flags = {SHORT: "--http1-header-read-timeout 2000", IDLE: "--http1-header-read-timeout 60000"}
+    flags = {
+        SHORT: "--http1-header-read-timeout 2000",
+        IDLE: "--http1-header-read-timeout 60000 --backlog 4096 --backpressure 4096",
+    }
     fixed = f"--interface asgi --host 127.0.0.1 --port {port} --http 1 --log-level critical --no-ws"
     return ["-m", "granian", *fixed.split(), *flags.get(profile, "").split(), APPLICATION]
 
