@@ -31,7 +31,7 @@ def endless() -> Script:
         yield HELLO
 
 
-@pytest.mark.row("R108", "R89", "S9")
+@pytest.mark.row("R108", "S9")
 def test_tasks_share_few_connections_and_each_gets_its_own_response(perform_on_loop: Perform) -> None:
     def echo() -> Script:
         while True:
@@ -161,7 +161,6 @@ def test_cancelling_while_a_stream_is_read_ends_its_connection_at_once(perform_o
     perform_on_loop(scene, halfway)
 
 
-@pytest.mark.row("S7")
 def test_a_reader_that_takes_nothing_holds_the_server_back(perform_on_loop: Perform) -> None:
     total = 64 * MEBIBYTE
 
@@ -269,7 +268,7 @@ class _Silent(RawPeer):
         """Say nothing."""
 
 
-@pytest.mark.row("R128", "R126", "R129")
+@pytest.mark.row("R128")
 @pytest.mark.parametrize("prefer_uvloop", [False, True])
 def test_https_verifies_the_server_and_shakes_hands_once(prefer_uvloop: bool, tmp_path: Path) -> None:
     authority = trustme.CA()

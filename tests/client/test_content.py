@@ -67,7 +67,7 @@ def test_content_of_a_known_length_says_it(
     perform(scene, takes(len(content), HELLO, HELLO))
 
 
-@pytest.mark.row("R63", "R44")
+@pytest.mark.row("R63")
 def test_no_content_is_said_where_content_is_expected(perform: Perform) -> None:
     async def scene(stage: Stage) -> None:
         await stage.ask("POST")
@@ -164,7 +164,6 @@ def test_a_source_that_fails_leaves_nothing_behind(perform: Perform) -> None:
     perform(scene, takes(100))
 
 
-@pytest.mark.row("R42", "R50")
 def test_content_from_an_asynchronous_iterator(perform_on_loop: Perform) -> None:
     async def source() -> AsyncIterator[bytes]:
         for piece in pieces():
@@ -270,7 +269,7 @@ def test_content_is_sent_when_nobody_answers_the_expectation(perform_in_time: Pe
     perform_in_time(scene, takes(5, HELLO))
 
 
-@pytest.mark.row("R157", "R161")
+@pytest.mark.row("R157")
 def test_a_final_response_to_the_expectation_keeps_the_content_back(perform: Perform) -> None:
     async def scene(stage: Stage) -> None:
         response = await stage.ask("PUT", content=b"12345", headers={"Expect": "100-continue"})

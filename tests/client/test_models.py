@@ -20,7 +20,6 @@ def response(*pairs: tuple[bytes, bytes], content: bytes = b"", status: int = 20
     return made
 
 
-@pytest.mark.row("R34")
 def test_headers_are_a_case_insensitive_mapping_that_forgets_no_line() -> None:
     headers = Headers(LINES)
     assert headers["SET-COOKIE"] == "a=1, b=2"

@@ -75,7 +75,7 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-@pytest.mark.row("R108", "R89", "S9")
+@pytest.mark.row("R108", "S9")
 def test_threads_share_few_connections_and_each_gets_its_own_response(server: Server) -> None:
     wrong: list[str] = []
 

@@ -8,7 +8,7 @@ import perdure
 from perdure.client.urls import Origin, form_encoded, locate, with_parameters
 
 
-@pytest.mark.row("R17", "R21", "R142")
+@pytest.mark.row("R17", "R21")
 @pytest.mark.parametrize(
     ("url", "origin", "target", "host"),
     [
