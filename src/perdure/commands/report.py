@@ -12,9 +12,9 @@ from perdure.core import Reason
 HEADER = "request  status    octets   time ms  connection  used         idle s"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 reuse", "2 reuses"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def plural(number: int) -> str:
+    """What the noun beside a number ends with: "1 reuse", "2 reuses"."""
+    return "" if number == 1 else "s"
 
 
 class Row(NamedTuple):
@@ -100,7 +100,9 @@ class Totals:
         )
         if self.answered > self.good:
             first += f", {self.answered - self.good} with status 400 or above"
-        connections = f"{counted(self.opened, 'connection')} opened, {counted(self.reused, 'reuse')}"
+        connections = (
+            f"{self.opened} connection{plural(self.opened)} opened, {self.reused} reuse{plural(self.reused)}"
+        )
         return [first, connections, *close_lines(self.closes)]
 
     def document(self) -> dict[str, Any]:

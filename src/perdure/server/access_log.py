@@ -137,7 +137,7 @@ def combined(record: ExchangeRecord | CloseRecord) -> str:
 
 def as_json(record: ExchangeRecord | CloseRecord) -> str:
     """One record as a JSON object, with its line end."""
-    common = {"at": record.at, "client": _host(record.client), "connection": record.connection}
+    common = {"at": record.at, "client": _host(record.client), "connection_number": record.connection}
     if isinstance(record, CloseRecord):
         document: dict[str, object] = {
             "event": "close",
