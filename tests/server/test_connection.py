@@ -301,7 +301,7 @@ def test_empty_lines_before_a_request_are_ignored(play: Play) -> None:
 def test_an_upgrade_that_is_not_taken_up_changes_nothing(play: Play, head: bytes) -> None:
     async def scene(network: Network) -> None:
         async with serving(network, hello) as stand:
-            peer, answer = await stand.ask(b"GET / " + head + b"\r\nUpgrade: websocket\r\n\r\n")
+            peer, answer = await stand.ask(b"GET / " + head + b"\r\nUpgrade: h2c\r\n\r\n")
             assert (answer.status, answer.options) == (200, {b"keep-alive"})
             peer.send(GET)
             assert (await answer_from(peer)).status == 200

@@ -9,6 +9,7 @@ RFC 9112 §4, §6, §8; RFC 9110 §15.2.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,7 @@ from perdure.core import (
 from perdure.server.cork import Cork
 from perdure.server.registry import Registry
 from perdure.wire.loop import LoopWire
+from perdure.wire.tunnel import TunnelEnd, divert
 
 PLAIN_TEXT: Final = make_line(b"Content-Type", b"text/plain; charset=utf-8")
 
@@ -41,12 +43,13 @@ class Phase(enum.Enum):
     ANSWER = "the request is complete, the response is not"
     LEFTOVER = "unread request content is read and dropped"
     IDLE = "between two exchanges"
+    TUNNEL = "no longer HTTP"
     ENDED = "closing"
 
 
 # Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
 HEAD, CONTENT, ANSWER = Phase.HEAD, Phase.CONTENT, Phase.ANSWER
-LEFTOVER, IDLE, ENDED = Phase.LEFTOVER, Phase.IDLE, Phase.ENDED
+LEFTOVER, IDLE, TUNNEL, ENDED = Phase.LEFTOVER, Phase.IDLE, Phase.TUNNEL, Phase.ENDED
 
 
 class Answering(LoopWire):
@@ -128,6 +131,25 @@ class Answering(LoopWire):
         """Send an interim response; an HTTP/1.0 client gets none. RFC 9110 §15.2."""
         if self.phase is not ENDED:
             self._put(self.protocol.send(interim))
+
+    def open_tunnel(self, response: Response, end: TunnelEnd) -> None:
+        """Send the response that ends HTTP on this connection; what arrives from now on is the tunnel's.
+
+        Octets that came before it was sent are the tunnel's too, but only now (RFC 9931).
+
+        Raises:
+            LocalViolation: it is no such response, or the client did not ask for it.
+
+        RFC 9110 §7.8, §9.3.6.
+        """
+        if self.phase is ENDED:
+            return
+        octets = self.protocol.send(response)
+        self._cork.flush()
+        self.write(octets)
+        self.phase = TUNNEL
+        self.deadline = math.inf
+        divert(self, end, self.protocol.take_rest())
 
     def refuse(self, status: int, message: str, fields: Sequence[FieldLine] = ()) -> None:
         """Answer with an error of our own; the connection lives on where framing allows."""

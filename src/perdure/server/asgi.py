@@ -21,6 +21,7 @@ from perdure.server.connection import InboundConnection
 from perdure.server.exchange import AsgiExchange
 from perdure.server.registry import Registry
 from perdure.server.response_heads import own_fields
+from perdure.server.websocket import WebSocketExchange, handshake_fault, wants_websocket
 from perdure.wire.errors import WireError
 
 Scope = MutableMapping[str, Any]
@@ -59,7 +60,7 @@ class AsgiConnection(InboundConnection):
         self._scope: dict[str, Any] = {}
         # A task that begins while another one's response ends must not inherit its variables (R122).
         self._context = contextvars.copy_context()
-        self.exchange: AsgiExchange | None = None
+        self.exchange: AsgiExchange | WebSocketExchange | None = None
 
     def wire_opened(self) -> None:
         """Prepare what all scopes of this connection share."""
@@ -92,11 +93,25 @@ class AsgiConnection(InboundConnection):
             return
         if request.target[:1] != b"/" and self._refuses_target(request):
             return
+        if request.facts.upgrade and wants_websocket(request):
+            self._begin_websocket(request)
+            return
         exchange = self.exchange = AsgiExchange(self, request)
-        task = exchange.task = self.loop.create_task(
-            exchange.run(self._application, self._scope_of(request)), context=self._context.copy()
-        )
+        self._start(exchange, self._scope_of(request))
+
+    def _start(self, exchange: AsgiExchange | WebSocketExchange, scope: dict[str, Any]) -> None:
+        running = exchange.run(self._application, scope)
+        task = exchange.task = self.loop.create_task(running, context=self._context.copy())
         self.registry.tasks.add(task)
+
+    def _begin_websocket(self, request: Request) -> None:
+        """Run the application on a handshake that is in order."""
+        fault = handshake_fault(request)
+        if fault is not None:
+            self.refuse(*fault)
+            return
+        exchange = self.exchange = WebSocketExchange(self, request)
+        self._start(exchange, exchange.complete_scope(self._scope_of(request)))
 
     def _refuses_target(self, request: Request) -> bool:
         """Refuse a request that is not for an origin server, or not for this one."""
@@ -135,6 +150,11 @@ class AsgiConnection(InboundConnection):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.disconnect()
+
+    def tunnel_drains(self) -> None:
+        """A WebSocket is told; the application hears of it."""
+        if isinstance(self.exchange, WebSocketExchange):
+            self.exchange.drain()
 
     def write_side_drained(self) -> None:
         """Let the application send again."""

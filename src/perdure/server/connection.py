@@ -31,7 +31,7 @@ from perdure.core import (
     ServerConnection,
     State,
 )
-from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER
+from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, TUNNEL
 from perdure.server.lifetime import Lifetime
 from perdure.server.registry import Registry
 from perdure.wire.errors import WireError
@@ -111,7 +111,7 @@ class InboundConnection(Lifetime):
 
     def wire_lost(self, error: WireError | None) -> None:
         """Tell the subclass if its exchange is lost; leave the registry."""
-        exchanging = self.phase is CONTENT or self.phase is ANSWER
+        exchanging = self.phase is CONTENT or self.phase is ANSWER or self.phase is TUNNEL
         self.protocol.end(Reason.PEER_RESET if error is not None else Reason.PEER_CLOSED)
         reason = self.protocol.reason or Reason.PEER_CLOSED
         self._ended()

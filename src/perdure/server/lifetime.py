@@ -17,7 +17,7 @@ import logging
 import math
 
 from perdure.core import Interim, Reason, RemoteViolation, ServerConnection, State
-from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, Answering
+from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, TUNNEL, Answering
 from perdure.server.registry import Registry
 
 logger = logging.getLogger("perdure.server")
@@ -145,7 +145,7 @@ class Lifetime(Answering):
 
     def cut_off(self, reason: Reason) -> None:
         """End the connection at once, whatever is under way."""
-        exchanging = self.phase is CONTENT or self.phase is ANSWER
+        exchanging = self.phase is CONTENT or self.phase is ANSWER or self.phase is TUNNEL
         if self.phase is not ENDED:
             self.protocol.end(reason)
             self.protocol.reason = reason
@@ -157,8 +157,13 @@ class Lifetime(Answering):
     def drain(self) -> None:
         """End with the exchange under way, or the next one if it comes within the grace."""
         self.protocol.limit = Reason.DRAIN
-        if self.phase is IDLE or (self.phase is HEAD and not self.protocol.waiting_octets):
+        if self.phase is TUNNEL:
+            self.tunnel_drains()
+        elif self.phase is IDLE or (self.phase is HEAD and not self.protocol.waiting_octets):
             self.deadline = min(self.deadline, self.now() + self.registry.settings.drain_grace)
+
+    def tunnel_drains(self) -> None:
+        """The server shuts down: end the tunnel in good order, if what it carries knows how."""
 
     def _ended(self) -> None:
         if self.phase is not ENDED:
