@@ -7,6 +7,7 @@ import pytest
 from perdure.core import HTTP_10, HTTP_11, Facts, Limits, Reason, RemoteViolation, make_lines
 from perdure.core.fields import gather
 from perdure.core.heads import (
+    RequestHeads,
     authority,
     origin_form,
     parse_request_line,
@@ -264,18 +265,44 @@ def test_origin_form_is_the_rest_of_the_target_octet_for_octet(target: bytes, ex
     assert origin_form(target) == expected
 
 
-def test_short_block_of_fields_is_parsed_once() -> None:
+def test_fields_that_are_those_of_the_request_before_are_parsed_once() -> None:
+    heads = RequestHeads(Limits())
     head = b"GET /%d HTTP/1.1\r\nHost: remembered\r\nX: y"
-    first, second = (request_head(head % number, Limits()) for number in (1, 2))
-    assert (first[1], second[1]) == (b"/1", b"/2")
-    assert first[3] is second[3]
-    assert first[4] is second[4]
+    first, second, third = (heads.parse(head % number) for number in (1, 2, 3))
+    assert (first[1], second[1], third[1]) == (b"/1", b"/2", b"/3")
+    assert list(first[3]) == list(second[3])
+    assert second[3] is third[3]
+    assert first[4] is second[4] is third[4]
+    other = heads.parse(b"GET / HTTP/1.1\r\nHost: other")
+    assert [line.value for line in other[3]] == [b"other"]
+    assert heads.parse(head % 4) == request_head(head % 4, Limits())
 
 
-def test_block_is_remembered_by_its_version_too() -> None:
+def test_fields_of_another_version_are_looked_at_anew() -> None:
+    heads = RequestHeads(Limits())
     head = b" / HTTP/1.%d\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c"
-    assert request_head(b"GET" + head % 0, Limits())[4].upgrade == ()
-    assert request_head(b"GET" + head % 1, Limits())[4].upgrade == (b"h2c",)
+    for version, upgrade in ((0, ()), (1, (b"h2c",)), (1, (b"h2c",)), (0, ())):
+        assert heads.parse(b"GET" + head % version)[4].upgrade == upgrade
+
+
+def test_a_long_line_before_remembered_fields_is_measured_all_the_same() -> None:
+    heads = RequestHeads(LIMITS)
+    assert heads.parse(b"GET / HTTP/1.1\r\nHost: x")[1] == b"/"
+    assert heads.parse(b"GET /" + b"a" * 280 + b" HTTP/1.1\r\nHost: x")[1] == b"/" + b"a" * 280
+    with pytest.raises(RemoteViolation) as caught:
+        heads.parse(b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: x")
+    assert caught.value.status == 414
+    short = RequestHeads(Limits(max_line=20))
+    assert short.parse(b"GET / HTTP/1.1\r\nHost: x")[1] == b"/"
+    with pytest.raises(RemoteViolation):
+        short.parse(b"GET /1234567 HTTP/1.1\r\nHost: x")
+
+
+def test_long_fields_are_not_remembered() -> None:
+    heads = RequestHeads(Limits())
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 3000
+    assert heads.parse(head) == heads.parse(head) == request_head(head, Limits())
+    assert heads.parse(head)[3] is not heads.parse(head)[3]
 
 
 def test_long_block_of_fields_is_parsed_by_its_lines() -> None:
@@ -289,7 +316,7 @@ def test_long_block_of_fields_is_parsed_by_its_lines() -> None:
 
 
 @pytest.mark.row("R33")
-def test_remembered_block_is_counted_by_the_limits_of_each_connection() -> None:
+def test_remembered_lines_are_counted_by_the_limits_of_each_connection() -> None:
     head = b"GET / HTTP/1.1\r\nHost: counted\r\nA: 1\r\nB: 2\r\nC: 3"
     assert len(request_head(head, Limits())[3]) == 4
     assert refusal_of_request(head) == (431, Reason.TOO_LARGE)

@@ -14,7 +14,7 @@ from perdure.core.errors import RemoteViolation
 from perdure.core.events import Event, Interim, Request, Response
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
 from perdure.core.framing import NO_CONTENT, Framing, request_framing, response_to_send
-from perdure.core.heads import request_head
+from perdure.core.heads import RequestHeads
 from perdure.core.keepalive import format_hints
 from perdure.core.limits import SERVER_LIMITS, Limits
 from perdure.core.persistence import (
@@ -56,13 +56,14 @@ class ServerConnection(Connection):
         awaits_continue: True while the client waits for a 100 before it sends content (R159).
     """
 
-    __slots__ = ("_request_facts", "_request_method", "awaits_continue")
+    __slots__ = ("_heads", "_request_facts", "_request_method", "awaits_continue")
 
     def __init__(
         self, limits: Limits = SERVER_LIMITS, terms: Terms = DEFAULT_TERMS, role: Role = Role.SERVER
     ) -> None:
         super().__init__(role, limits, terms)
         self.awaits_continue = False
+        self._heads = RequestHeads(limits)
         self._request_facts: Facts = NO_REQUEST
         self._request_method = b""
 
@@ -99,7 +100,7 @@ class ServerConnection(Connection):
 
     def _begin_request(self, head: bytes, events: list[Event]) -> None:
         reader = self._reader
-        method, target, version, fields, facts = request_head(head, self._limits)
+        method, target, version, fields, facts = self._heads.parse(head)
         self._request_method, self._request_facts = method, facts
         if not (facts.lengths or facts.codings):
             self.peer_state = _DONE
