@@ -113,7 +113,8 @@ class Connection:
     @property
     def waiting_octets(self) -> int:
         """Octets received and not yet consumed, such as pipelined requests. RFC 9112 §9.3.2."""
-        return self._reader.waiting_octets
+        reader = self._reader
+        return len(reader.buffer) - reader.start
 
     # Receiving
 

@@ -57,21 +57,23 @@ class Reader:
     """The receiving side's octets; see the module."""
 
     __slots__ = (
-        "_buffer",
         "_empty_lines",
         "_extensions",
         "_limits",
         "_scanned",
-        "_start",
         "_total",
+        "buffer",
         "phase",
         "remaining",
+        "start",
     )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._buffer: bytes | bytearray = b""
-        self._start = 0  # octets of the buffer before it are consumed
+        self.buffer: bytes | bytearray = b""
+        """For `Connection.waiting_octets` only, which is asked twice per request."""
+        self.start = 0
+        """Octets of the buffer before it are consumed."""
         self._scanned = 0  # octets of the buffer known to hold no end of a head
         self._empty_lines = 0
         self._total = 0
@@ -83,35 +85,35 @@ class Reader:
     @property
     def waiting_octets(self) -> int:
         """Octets received and not yet consumed."""
-        return len(self._buffer) - self._start
+        return len(self.buffer) - self.start
 
     def push(self, octets: bytes) -> None:
         """Add octets as they were received."""
-        if self._start >= len(self._buffer):
-            self._buffer = octets
-            self._start = self._scanned = 0
-        elif self._start == 0 and type(self._buffer) is bytearray:
-            self._buffer += octets  # grows in place: dripping octets costs no copies
+        if self.start >= len(self.buffer):
+            self.buffer = octets
+            self.start = self._scanned = 0
+        elif self.start == 0 and type(self.buffer) is bytearray:
+            self.buffer += octets  # grows in place: dripping octets costs no copies
         else:
-            buffer = bytearray(memoryview(self._buffer)[self._start :])
+            buffer = bytearray(memoryview(self.buffer)[self.start :])
             buffer += octets
-            self._buffer = buffer
-            self._start = self._scanned = 0
+            self.buffer = buffer
+            self.start = self._scanned = 0
 
     def take_rest(self) -> bytes:
         """Hand out what was not consumed, and keep nothing: for tunnels."""
-        rest = bytes(self._buffer[self._start :])
-        self._buffer = b""
-        self._start = 0
+        rest = bytes(self.buffer[self.start :])
+        self.buffer = b""
+        self.start = 0
         return rest
 
     def peek(self, octets: int) -> bytes:
         """The next octets, at most so many, unconsumed."""
-        return bytes(self._buffer[self._start : self._start + octets])
+        return bytes(self.buffer[self.start : self.start + octets])
 
     def skip(self, octets: int) -> None:
         """Consume octets unseen."""
-        self._start += octets
+        self.start += octets
 
     # Heads
 
@@ -125,7 +127,7 @@ class Reader:
             longest: octets; a longer head is looked at piece by piece.
         """
         end = len(octets) - 4
-        if self._start < len(self._buffer) or end > longest or octets.find(b"\r\n\r\n") != end:
+        if self.start < len(self.buffer) or end > longest or octets.find(b"\r\n\r\n") != end:
             return None
         if end <= 0 or octets[0] <= 0x20:  # empty lines before a request line, or worse
             return None
@@ -134,18 +136,18 @@ class Reader:
 
     def skip_empty_lines(self) -> None:
         """Ignore a few empty lines before a request line (RFC 9112 §2.2, R6)."""
-        while self._empty_lines < EMPTY_LINES_IGNORED and self._buffer.startswith(b"\r\n", self._start):
-            self._start += 2
+        while self._empty_lines < EMPTY_LINES_IGNORED and self.buffer.startswith(b"\r\n", self.start):
+            self.start += 2
             self._empty_lines += 1
 
     def skip_line_ends(self, most: int) -> int:
         """Consume CR and LF octets before a status line, at most so many; say how many there were."""
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         end = min(len(buffer), start + most)
         position = start
         while position < end and buffer[position] in b"\r\n":
             position += 1
-        self._start = position
+        self.start = position
         return position - start
 
     def take_head(self, long_line_status: int) -> bytes | None:
@@ -157,7 +159,7 @@ class Reader:
         Raises:
             RemoteViolation: as soon as the octets so far cannot become an acceptable head.
         """
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if end < 0:
             if start < len(buffer):
@@ -167,14 +169,14 @@ class Reader:
         if end - start > self._limits.max_head:
             self._check_first_line(self._limits.max_line, long_line_status)
             raise self._too_large("head", end - start, self._limits.max_head)
-        self._start = end + 4
+        self.start = end + 4
         self._scanned = 0
         self._empty_lines = 0
         return bytes(buffer[start:end])
 
     def _check_partial(self, max_line: int, long_line_status: int) -> None:
         self._check_first_line(max_line, long_line_status)
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         waiting = len(buffer) - start
         if waiting > self._limits.max_head + 3:  # three octets of the end may be here
             raise self._too_large("head", waiting, self._limits.max_head)
@@ -189,7 +191,7 @@ class Reader:
             raise RemoteViolation(message, Reason.BAD_SYNTAX)
 
     def _check_first_line(self, max_line: int, status: int) -> None:
-        first_end = self._buffer.find(b"\r\n", self._start, self._start + max_line + 2)
+        first_end = self.buffer.find(b"\r\n", self.start, self.start + max_line + 2)
         if first_end < 0 and self.waiting_octets > max_line + 1:
             raise self._too_large("first line", self.waiting_octets, max_line, status)
 
@@ -216,21 +218,21 @@ class Reader:
         if self.phase is _LENGTH:
             self._read_length(events)
         elif self.phase is _UNTIL_CLOSE:
-            if self._start < len(self._buffer):
-                events.append(Data(self._take(len(self._buffer) - self._start)))
+            if self.start < len(self.buffer):
+                events.append(Data(self._take(len(self.buffer) - self.start)))
         elif self.phase is not _DONE:
             self._read_chunked(events)
 
     def _take(self, octets: int) -> bytes:
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         if start == 0 and octets == len(buffer):
-            self._buffer = b""
+            self.buffer = b""
             return buffer if type(buffer) is bytes else bytes(buffer)
-        self._start = start + octets
+        self.start = start + octets
         return bytes(memoryview(buffer)[start : start + octets])
 
     def _read_length(self, events: list[Event]) -> None:
-        available = len(self._buffer) - self._start
+        available = len(self.buffer) - self.start
         if available >= self.remaining:
             octets = self._take(self.remaining)
             self.remaining = 0
@@ -267,7 +269,7 @@ class Reader:
             events.append(EndOfMessage(trailers))
 
     def _read_size(self) -> bool:
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         longest = self._limits.max_chunk_extensions + 16
         end = buffer.find(b"\r\n", start, start + longest + 2)
         if end < 0:
@@ -275,7 +277,7 @@ class Reader:
                 raise RemoteViolation("a chunk size without its CRLF (9112 §7.1)", Reason.FAULTY_FRAMING)
             return False
         size = self._parse_size(bytes(buffer[start:end]))
-        self._start = end + 2
+        self.start = end + 2
         self._total += size
         limit = self._limits.max_body
         if limit is not None and self._total > limit:
@@ -302,7 +304,7 @@ class Reader:
         return int(match.group(), 16)
 
     def _read_chunk(self, pieces: list[bytes]) -> bool:
-        available = min(len(self._buffer) - self._start, self.remaining)
+        available = min(len(self.buffer) - self.start, self.remaining)
         if available:
             pieces.append(self._take(available))
             self.remaining -= available
@@ -314,7 +316,7 @@ class Reader:
     def _read_chunk_end(self) -> bool:
         end = self.peek(2)
         if end == b"\r\n":
-            self._start += 2
+            self.start += 2
             self.phase = _SIZE
             return True
         if end and end != b"\r":
@@ -322,9 +324,9 @@ class Reader:
         return False
 
     def _read_trailers(self) -> list[FieldLine] | None:
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffer, self.start
         if buffer.startswith(b"\r\n", start):
-            self._start = start + 2
+            self.start = start + 2
             return []
         end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if end < 0:
@@ -335,7 +337,7 @@ class Reader:
         lines = bytes(buffer[start:end]).split(b"\r\n")
         self._check_trailer_sizes(lines, end - start)
         trailers = parse_lines(lines, end - start)
-        self._start = end + 4
+        self.start = end + 4
         self._scanned = 0
         return trailers
 

@@ -13,7 +13,7 @@ from perdure.core.connection import NO_REQUEST, Connection
 from perdure.core.errors import RemoteViolation
 from perdure.core.events import Event, Interim, Request, Response
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
-from perdure.core.framing import NO_CONTENT, Framing, request_framing, response_to_send
+from perdure.core.framing import NO_CONTENT, Framing, framed_by_length, request_framing, response_to_send
 from perdure.core.heads import RequestHeads
 from perdure.core.keepalive import format_hints
 from perdure.core.limits import SERVER_LIMITS, Limits
@@ -40,6 +40,7 @@ _ALWAYS = Announce.ALWAYS
 
 # Facts are equal only if they are the same, and equal heads share them: a cheap key (0.2 µs for 1.2).
 _remembered_framing = lru_cache(512)(response_to_send)
+_remembered_request_framing = lru_cache(512)(request_framing)
 
 
 @lru_cache(4096)
@@ -107,8 +108,9 @@ class ServerConnection(Connection):
             reader.phase = _PHASE_DONE
             events.append(Request(method, target, fields, version, facts))
             return
-        framing = request_framing(facts)
-        self._check_body_limit(framing)
+        framing = _remembered_request_framing(facts)
+        if self._limits.max_body is not None:
+            self._check_body_limit(framing)
         reader.begin(framing)
         whole = framing is NO_CONTENT
         self.peer_state = _DONE if whole else _SENDING
@@ -141,11 +143,21 @@ class ServerConnection(Connection):
         line = writer.status_line(head.status, head.reason_phrase)
         # Nothing raises from here on: a head that cannot be sent leaves everything as it was.
         framing = self.response_framing = outgoing.framing
-        reason = self.reason
-        if reason is None:
-            reason = self.reason = self._decide(head, framing, length is not None)
         terms = self._terms
         maximum = None if terms.max_requests is None else terms.max_requests - self.exchanges - 1
+        reason = self.reason
+        if reason is None:
+            if (
+                self.peer_state is _DONE  # so nothing is unread, and nothing awaits a 100
+                and self.limit is None
+                and (maximum is None or maximum > 0)
+                and terms.persist
+                and not self.half_closed
+                and self._request_method != b"CONNECT"
+            ):
+                reason = decide_plain(request, head.facts, framing, None)
+            # 0.9 µs where it can be left out, which is nearly always (bench/bench_server.py).
+            reason = self.reason = reason or self._decide(head, framing, length is not None)
         if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
             announcement = _hints_11(terms.keep_alive_timeout, maximum)
         else:
@@ -189,6 +201,19 @@ class ServerConnection(Connection):
         if plain is not None:
             return plain
         return decide(Case(request, sent, self.role, framing, unread, limit, self._terms.http_10_honoured))
+
+    def needs_length(self, head: Response) -> bool:
+        """True if the connection persists after this response only if it has a length of its own.
+
+        An HTTP/1.0 client that asked to keep the connection gets no chunks (R47), so content of an
+        unknown length would end it: worth some waiting for the length. RFC 9112 §6.3, §9.3.
+        """
+        request = self._request_facts
+        if request.version >= HTTP_11 or head.facts.lengths:
+            return False
+        limit, honoured = self._limit_reached(head.status), self._terms.http_10_honoured
+        framed = framed_by_length(1)
+        return decide(Case(request, head.facts, self.role, framed, False, limit, honoured)).persists
 
     def _limit_reached(self, status: int) -> Reason | None:
         if self.limit is not None:
