@@ -140,7 +140,7 @@ ROWS: Final = (
             "bare LF after a chunk size",
             chunks(LF_SIZE),
             "9112 §7.1",
-            REFUSED,
+            CHUNKS,
         ),
         Row("bare-lf-extension", "bare LF in an extension", chunks(LF_EXTENSION), "9112 §7.1.1", CHUNKS),
         Row("chunk-end", "chunk longer than its size", chunks(LONG_CHUNK), "9112 §7.1", CHUNKS),

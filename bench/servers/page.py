@@ -31,9 +31,10 @@ octets over a socket of loopback to the server at the head of the column; none i
 All servers run one process and the same [application](../bench/servers/applications.py), in the form that
 each takes (ASGI, WSGI, aiohttp), with uvloop where it can be used and the access log off.
 
-**{mark}** marks a cell that differs from what the section at the end of its row demands. Of {judged} rows
-that are so judged, {agreements}.
-Rows without a section are told, not judged; `–` was not measured.
+**{mark}** marks a cell that differs from what the section at the end of its row demands; rows without a
+section are told, not judged; `–` was not measured. Of {judged} rows that are so judged, each agrees with:
+
+{agreements}
 
 *Closes* means that the response announced it with `Connection: close` and that a FIN followed; *closes
 unannounced*, that nothing was said; *by RST*, that the connection was reset, which may destroy a response on
@@ -60,7 +61,7 @@ saw answered in 2 s over 16 connections, the server pinned to one core and `wrk`
 {rounds} rounds, each over all servers. Such figures are of one machine, and of a handler that does next to
 nothing; read them in proportion.
 
-    python -m bench.servers                                       print the whole table (about ten minutes)
+    python -m bench.servers                                       print the whole table (about seven minutes)
     python -m bench.servers --only perdure --row idle --row silent
     python -m bench.servers --list                                the names of the rows
     python -m bench.servers --write                               write this page
@@ -100,11 +101,10 @@ def group_table(group: str, cells: Cells, subjects: Sequence[Subject] = SUBJECTS
 def agreements(cells: Cells) -> str:
     """How many of the rows that are judged each subject agrees with."""
     judged = [row for row in ROWS if row.wanted]
-    counts = {
-        one.name: sum(row.agrees(cells.get((row.title, one.name), NOT_MEASURED)) for row in judged)
-        for one in SUBJECTS
-    }
-    return ", ".join(f"{name} agrees with {count}" for name, count in counts.items())
+    counts = [
+        sum(row.agrees(cells.get((row.title, one.name), NOT_MEASURED)) for row in judged) for one in SUBJECTS
+    ]
+    return table([one.name for one in SUBJECTS], [[str(count) for count in counts]])
 
 
 def machine() -> str:
@@ -147,6 +147,8 @@ def read_cells() -> dict[tuple[str, str], str]:
         title, *words = (word.strip() for word in line.removeprefix("|").removesuffix("|").split("|"))
         if not title:
             names = words
+            continue
+        if len(words) != len(names):  # the table of agreements, before all others
             continue
         pairs = zip(names, words, strict=True)
         cells.update({(title, name): word.removeprefix(BREACH) for name, word in pairs if name != "section"})
