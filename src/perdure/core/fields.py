@@ -70,7 +70,10 @@ class FieldLine(NamedTuple):
 def _make_line(name: bytes, value: bytes) -> FieldLine:
     lowered = name.lower()
     kind = FIELD_KINDS.get(lowered, ORDINARY)
-    return FieldLine(name, lowered, value, kind, b"%b: %b\r\n" % (name, value), (lowered, value))
+    # 0.4 µs less than FieldLine(...), which is written in Python (bench/bench_server.py).
+    return tuple.__new__(
+        FieldLine, (name, lowered, value, kind, b"%b: %b\r\n" % (name, value), (lowered, value))
+    )
 
 
 def parse_line(octets: bytes) -> FieldLine:
@@ -225,9 +228,9 @@ class Facts:
         self.idempotency_key = IDEMPOTENCY_KEY in by_kind
 
 
-@lru_cache(REMEMBERED_LINES)
-def _remembered_facts(version: Version, is_request: bool, specials: tuple[FieldLine, ...]) -> Facts:
-    return Facts(version, is_request, specials)
+_remembered_facts: Final[dict[tuple[object, ...], Facts]] = {}
+_MOST_SPECIALS: Final = 8
+"""An unusual head is not worth remembering."""
 
 
 def gather(version: Version, is_request: bool, lines: Sequence[FieldLine]) -> Facts:
@@ -236,7 +239,14 @@ def gather(version: Version, is_request: bool, lines: Sequence[FieldLine]) -> Fa
     Facts never change, so equal heads share them: only the lines that matter are the key.
     RFC 9112 §6, RFC 9110 §7.6.1.
     """
-    specials = tuple([line for line in lines if line[3]])
-    if len(specials) > 8:  # an unusual head is not worth remembering
-        return Facts(version, is_request, specials)
-    return _remembered_facts(version, is_request, specials)
+    # Octets remember their own hash, lines do not: 0.8 µs less than lines in an lru_cache.
+    key = (version, is_request, *[line[4] for line in lines if line[3]])
+    facts = _remembered_facts.get(key)
+    if facts is None:
+        specials = [line for line in lines if line[3]]
+        facts = Facts(version, is_request, specials)
+        if len(specials) <= _MOST_SPECIALS:
+            if len(_remembered_facts) >= REMEMBERED_LINES:
+                _remembered_facts.clear()
+            _remembered_facts[key] = facts
+    return facts
