@@ -18,7 +18,7 @@ from tests.endurance.talk import Asked, Fault, Talk, chunked, request, upload
 IDLE_SECONDS: Final = 3
 MAX_BODY: Final = 1048576
 FLAGS: Final = (
-    *("--idle-timeout", str(IDLE_SECONDS), "--head-timeout", "5", "--body-grace", "5"),
+    *("--idle-timeout", str(IDLE_SECONDS), "--head-timeout", "10", "--body-grace", "20"),
     *("--write-timeout", "10", "--max-body", str(MAX_BODY), "--max-requests", "200", "--max-age", "20"),
 )
 """Short, so that every limit is reached often."""

@@ -32,6 +32,14 @@ class Plain:
         """Send a request."""
         self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: endurance\r\n\r\n".encode())
 
+    def begin(self, path: str) -> None:
+        """Send a request but for its last line: whoever is half-way through a head is not idle."""
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: endurance\r\n".encode())
+
+    def finish(self) -> None:
+        """Send the last line of what was begun."""
+        self._socket.sendall(b"\r\n")
+
     def read(self) -> bytes:
         """The content of one response.
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from tests import peers
+from tests.endurance import health
+from tests.endurance.plain import Plain, wait_until
 from tests.real_programs.ours import ROOT
 
 APPLICATION: Final = "tests.endurance.application:application"
 LOOPS: Final = ("uvloop", "asyncio")
+WORKERS_SECONDS: Final = 20.0
 
 
 def serve(*flags: str, loop: str = "uvloop", descriptors: int = 0) -> AbstractContextManager[peers.Peer]:
@@ -36,3 +39,17 @@ def serve(*flags: str, loop: str = "uvloop", descriptors: int = 0) -> AbstractCo
         return ["sh", "-c", f'{limit}exec "$@"', "sh", *program, *where, *flags]
 
     return peers.running(f"perdure-{loop}", command)
+
+
+def workers_of(server: peers.Peer, workers: int) -> list[int]:
+    """The processes of the workers, once each of them has answered somebody."""
+    answering: set[int] = set()
+
+    def all_answer() -> bool:
+        connection = Plain(server.port)
+        answering.add(int(connection.ask("/process")))
+        connection.close()
+        return len(answering & set(health.children(server.process.pid))) == workers
+
+    assert wait_until(all_answer, WORKERS_SECONDS)
+    return [process for process in health.children(server.process.pid) if process in answering]

@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
-from tests import peers
 from tests.endurance import health
 from tests.endurance.load import CONNECTIONS, wrk
 from tests.endurance.plain import Plain, close_all, those_with_news, wait_until
-from tests.endurance.programs import serve
+from tests.endurance.programs import serve, workers_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,12 +25,6 @@ TRIES = 64
 """The kernel spreads connections at random: that all of so many reach one worker, one would wait for."""
 
 
-def workers_of(server: peers.Peer) -> list[int]:
-    """The processes that serve, once there are as many as there should be."""
-    assert wait_until(lambda: len(health.children(server.process.pid)) == WORKERS, SECONDS)
-    return health.children(server.process.pid)
-
-
 def worker_behind(connection: Plain) -> int:
     """The process that answers on a connection."""
     return int(connection.ask("/process"))
@@ -40,7 +33,7 @@ def worker_behind(connection: Plain) -> int:
 @pytest.mark.row("R111", "S16")
 def test_a_killed_worker_leaves_its_queue_to_its_successor_and_the_other_ones_connections_live_on() -> None:
     with serve("--workers", str(WORKERS)) as server:
-        killed, spared = workers_of(server)
+        killed, spared = workers_of(server, WORKERS)
         connections = [Plain(server.port) for _ in range(TRIES)]
         queued: list[Plain] = []
         try:
@@ -66,18 +59,18 @@ def test_a_killed_worker_leaves_its_queue_to_its_successor_and_the_other_ones_co
         assert len(successors) == 1
         assert not successors & {killed, spared}
         assert {*during, *after} == {spared}
-        assert set(workers_of(server)) == {spared, *successors}
+        assert set(workers_of(server, WORKERS)) == {spared, *successors}
 
 
 @pytest.mark.peer
 @pytest.mark.row("R111", "S16")
 def test_under_load_a_killed_worker_costs_each_connection_it_had_one_request_and_no_more() -> None:
     with serve("--workers", str(WORKERS)) as server, wrk(server.url, 4) as load:
-        killed, _ = workers_of(server)
+        killed, _ = workers_of(server, WORKERS)
         wait_until(lambda: False, QUIET_SECONDS)
         os.kill(killed, signal.SIGKILL)
         assert wait_until(lambda: not health.is_running(killed), SECONDS)
-        assert killed not in workers_of(server)
+        assert killed not in workers_of(server, WORKERS)
         report = load.report()
     assert report.requests > 1000
     # Its connections, and those that came to its queue, had one request under way each.
