@@ -257,7 +257,7 @@ def _load(path: Path) -> dict[str, Any]:
 def settings_of(part: Part) -> list[Setting]:
     """List the settings of a dataclass, with their types, defaults and help."""
     hints = get_type_hints(part.kind, include_extras=True)
-    helps = field_helps(part.kind)
+    helps = field_helps(part.kind)  # type: ignore[arg-type]  # mypy: a class of Any has no hash
     return [
         Setting(
             part.prefix + field.name,

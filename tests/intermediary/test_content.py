@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from perdure.core import ClientConnection, LocalViolation, Request, Response, make_line
+from perdure.core import ClientConnection, LocalViolation, Request, make_line
 from perdure.core.framing import CHUNKED, framed_by_length
-from perdure.intermediary.content import HELD_OCTETS, Gathering, Upload
+from perdure.intermediary.content import HELD_OCTETS, Upload
 
 LENGTH_5 = Request(
     b"PUT", b"/", [make_line(b"Host", b"a"), make_line(b"Content-Length", b"5")],
@@ -15,7 +15,7 @@ LENGTH_5 = Request(
 UNKNOWN = Request(b"PUT", b"/", [make_line(b"Host", b"a")], framing=CHUNKED, end=False)
 
 
-def is_too_much(kept: Upload | Gathering) -> bool:
+def is_too_much(kept: Upload) -> bool:
     return kept.too_much
 
 
@@ -72,12 +72,3 @@ def test_large_content_is_not_replayable() -> None:
     upload.take(b"!", True)
     assert is_too_much(upload)
     assert not upload.replayable(UNKNOWN)
-
-
-def test_gathering_ends_when_it_is_too_much() -> None:
-    gathering = Gathering(Response(200))
-    gathering.take(b"a" * HELD_OCTETS)
-    assert not is_too_much(gathering)
-    gathering.take(b"b")
-    assert is_too_much(gathering)
-    assert gathering.content() == b"a" * HELD_OCTETS + b"b"

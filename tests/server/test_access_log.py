@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
-from perdure.core import Reason, Request, make_lines
+from perdure.core import Error, Reason, Request, make_lines
 from perdure.server.access_log import (
     BATCH_RECORDS,
     BATCH_SECONDS,
@@ -16,8 +17,12 @@ from perdure.server.access_log import (
     ExchangeRecord,
     as_json,
     combined,
+    open_access_log,
 )
+from perdure.wire.network import Network
 from perdure.wire.virtual import run_virtual
+from tests.server.stand import Gated, answer_from, hello, serving
+from tests.wire.conftest import Play
 
 AT = 1_800_000_000.25
 REQUEST = Request(
@@ -92,3 +97,48 @@ def test_a_full_batch_does_not_wait() -> None:
         assert [text.count("\n") for text in written] == [BATCH_RECORDS]
 
     run_virtual(main())
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_a_server_logs_its_exchanges_and_the_reason_of_each_close(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+
+    async def scene(network: Network) -> None:
+        settings = {"access_log": "json", "access_log_file": path}
+        async with serving(network, hello, **settings) as stand:
+            peer, _ = await stand.ask(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+            peer.send(b"HEAD /second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            await answer_from(peer, b"HEAD")
+            await stand.closes()
+
+    play(scene)
+    first, second, close = (json.loads(line) for line in lines_of(path))
+    assert [first[key] for key in ("target", "number", "status", "octets")] == ["/first", 1, 200, 11]
+    assert [second[key] for key in ("target", "number", "status", "octets")] == ["/second", 2, 200, 0]
+    assert (close["reason"], close["requests"]) == ("close_received", 2)
+    assert first["connection_number"] == close["connection_number"] == 1
+
+
+def test_a_client_that_went_before_its_answer_is_logged_as_499(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+
+    async def scene(network: Network) -> None:
+        application = Gated()
+        async with serving(network, application, access_log="combined", access_log_file=path) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stand.until(lambda: stand.server.registry.requests)
+            peer.abort()
+            await stand.closes()
+
+    play(scene)
+    assert '"GET /slow HTTP/1.1" 499 0 "-" "-" 1 1 ' in lines_of(path)[0]
+    assert lines_of(path)[1].startswith("# connection 1 closed after 0 requests")
+
+
+def test_a_log_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"cannot append the access log to .*: Is a directory"):
+        open_access_log("combined", tmp_path)

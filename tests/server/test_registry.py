@@ -9,6 +9,8 @@ import pytest
 
 from perdure.core import Reason
 from perdure.server.asgi import Receive, Scope, Send
+from perdure.server.registry import Registry
+from perdure.server.settings import ServerSettings
 from perdure.wire.network import Network
 from perdure.wire.raw import RawPeer
 from tests.server.stand import GET, Gated, answer_from, hello, ignoring, let_pass, serving
@@ -222,5 +224,29 @@ def test_the_end_of_a_connection_is_told_with_its_reason(
 
     with caplog.at_level(logging.DEBUG, "perdure.server"):
         play(scene)
-    assert "connection 1: closed after 0 requests" in caplog.text
+    assert "connection 1: closed after 1 requests" in caplog.text
     assert "HTTP/1.0 without the keep-alive option (9112 §9.3)" in caplog.text
+
+
+def test_one_address_may_have_only_so_many_connections(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_per_address=2) as stand:
+            first, _ = await stand.ask()
+            await stand.ask()
+            refused = await stand.dial()
+            assert await refused.receive_all() == b""
+            assert (await stand.closes())[Reason.PRESSURE] == 1
+            first.close()
+            await stand.closes(2)
+            await stand.ask()
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "most"), [(None, 100), (1000, 100), (132, 100), (131, 99), (40, 8), (10, 1)]
+)
+def test_connections_leave_some_descriptors_for_everything_else(descriptors: int | None, most: int) -> None:
+    registry = Registry(ServerSettings(max_connections=100))
+    registry.fit_descriptors(descriptors)
+    assert registry.most == most

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from perdure.core import (
     HTTP_11,
-    Case,
     Data,
     EndOfMessage,
     Event,
@@ -29,16 +28,14 @@ from perdure.core import (
     Request,
     Response,
     State,
-    decide,
 )
-from perdure.core.framing import framed_by_length
 from perdure.core.keepalive import NO_HINTS, parse
-from perdure.intermediary.content import Gathering
 from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import forward_interim, forward_trailers
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
 from perdure.intermediary.shared import Shared
+from perdure.server.gathering import Gathering
 
 if TYPE_CHECKING:
     from perdure.intermediary.inbound import GatewayConnection
@@ -179,28 +176,11 @@ class Answer:
         forwarded = self._forward(response)
         if forwarded is None:
             return
-        if response.framing.kind is not LENGTH and self._client_needs_length(forwarded):
-            self._gathering = Gathering(forwarded)
+        if response.framing.kind is not LENGTH and self._inbound.protocol.needs_length(forwarded):
+            self._gathering = Gathering(forwarded, self._shared.registry.settings.buffer_http10)
         else:
             self._inbound.begin_response(forwarded)
             self.begun = True
-
-    def _client_needs_length(self, forwarded: Response) -> bool:
-        """Whether only a length lets the client's connection persist: HTTP/1.0 with keep-alive."""
-        request = self._request
-        if request.version >= HTTP_11:
-            return False
-        inbound = self._inbound.protocol
-        honoured = self._shared.registry.terms.http_10_honoured
-        case = Case(
-            request.facts,
-            forwarded.facts,
-            inbound.role,
-            framed_by_length(1),
-            limit=inbound.limit,
-            http_10_honoured=honoured,
-        )
-        return decide(case).persists
 
     def _content(self, octets: bytes) -> None:
         gathering = self._gathering

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from perdure.core import ClientConnection, Data, EndOfMessage, FieldLine, FramingKind, Request, Response
+from perdure.core import ClientConnection, Data, EndOfMessage, FieldLine, FramingKind, Request
 
 HELD_OCTETS: Final = 65536
 """Request content kept to be sent again, or until there is a connection (Pingora's buffer, too);
@@ -75,28 +75,3 @@ class Upload:
         if self.complete:
             octets += protocol.send(EndOfMessage(self.trailers))
         return octets
-
-
-class Gathering:
-    """A response whose head waits until its content is complete, or too much to wait for."""
-
-    __slots__ = ("head", "octets", "pieces")
-
-    def __init__(self, head: Response) -> None:
-        self.head = head
-        self.octets = 0
-        self.pieces: list[bytes] = []
-
-    def take(self, octets: bytes) -> None:
-        """Keep a piece."""
-        self.pieces.append(octets)
-        self.octets += len(octets)
-
-    @property
-    def too_much(self) -> bool:
-        """True if waiting must end."""
-        return self.octets > HELD_OCTETS
-
-    def content(self) -> bytes:
-        """All of it."""
-        return b"".join(self.pieces)

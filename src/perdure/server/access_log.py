@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from perdure.core import Reason, Request
+from perdure.core import Error, FieldLine, Reason, Request, Response, ServerConnection
 from perdure.wire.address import Address
 from perdure.wire.clock import local_time, wall_clock
 
@@ -61,18 +63,63 @@ class CloseRecord(NamedTuple):
     reason: Reason
 
 
+CLIENT_GONE: Final = 499
+"""The status written where the client went before a response began (nginx)."""
+
+
+class NotedConnection(ServerConnection):
+    """A protocol that notes what it sent; only connections that are logged pay for it.
+
+    Attributes:
+        status: of the last response, CLIENT_GONE before there is one.
+        octets: of its content.
+    """
+
+    __slots__ = ("octets", "status")
+
+    def forget(self) -> None:
+        """A new exchange begins."""
+        self.status = CLIENT_GONE
+        self.octets = 0
+
+    def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
+        """As `Connection.send_whole`."""
+        octets = super().send_whole(head, content)
+        self.octets = 0 if self._outgoing.silent else len(content)
+        return octets
+
+    def _send_head(self, head: Request | Response, length: int | None) -> bytes:
+        octets = super()._send_head(head, length)
+        if isinstance(head, Response):
+            self.status = head.status
+        return octets
+
+    def _send_content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> bytes:
+        written = super()._send_content(octets, end, trailers)
+        if written:
+            self.octets += len(octets)
+        return written
+
+
 class AccessLog:
     """Collects records and writes them in batches.
 
     Args:
         write: takes text of whole lines; must not block for long.
         form: "combined" or "json".
+        release: called by `close`, such as a file's `close`.
     """
 
-    __slots__ = ("_format", "_records", "_timer", "_write")
+    __slots__ = ("_format", "_records", "_release", "_timer", "_write")
 
-    def __init__(self, write: Callable[[str], object], form: Format = "combined") -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        form: Format = "combined",
+        release: Callable[[], object] | None = None,
+    ) -> None:
         self._write = write
+        self._release = release
         self._format = _FORMATS[form]
         self._records: list[ExchangeRecord | CloseRecord] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -86,7 +133,7 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what is kept; call it once more before the end."""
+        """Write what is kept."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -94,13 +141,46 @@ class AccessLog:
         if records:
             self._write("".join([self._format(record) for record in records]))
 
+    def close(self) -> None:
+        """Write what is kept, and release what is written to; records that still come are dropped."""
+        self.flush()
+        self._write = len
+        if self._release is not None:
+            self._release()
+            self._release = None
+
     @staticmethod
     def now() -> float:
         """The time for a record: wall clock, seconds."""
         return wall_clock()
 
 
-def _host(client: Address) -> str:
+def open_access_log(form: Literal["off", "combined", "json"], file: Path | None) -> AccessLog | None:
+    """Make the access log that the settings ask for, None for "off".
+
+    Several processes may append to one file: each batch is one write.
+
+    Raises:
+        Error: the file cannot be opened for appending.
+    """
+    if form == "off":
+        return None
+    if file is None:
+        return AccessLog(_to_standard_output, form)
+    try:
+        appending = file.open("ab", buffering=0)
+    except OSError as error:
+        raise Error(f"cannot append the access log to {file}: {error.strerror}") from None
+    return AccessLog(lambda text: appending.write(text.encode()), form, appending.close)
+
+
+def _to_standard_output(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def host_of(client: Address) -> str:
+    """The host of an address, or the path of a unix socket; "-" where unknown."""
     if isinstance(client, tuple):
         return client[0]
     return f"unix:{client}" if client else "-"
@@ -128,7 +208,7 @@ def combined(record: ExchangeRecord | CloseRecord) -> str:
         )
     request = record.request
     return (
-        f"{_host(record.client)} - - [{local_time(record.at)}] "
+        f"{host_of(record.client)} - - [{local_time(record.at)}] "
         f'"{_escaped(_request_line(request))}" {record.status} {record.octets} '
         f'"{_escaped(_field(request, b"referer"))}" "{_escaped(_field(request, b"user-agent"))}" '
         f"{record.connection} {record.number} {record.seconds:.6f}\n"
@@ -137,7 +217,7 @@ def combined(record: ExchangeRecord | CloseRecord) -> str:
 
 def as_json(record: ExchangeRecord | CloseRecord) -> str:
     """One record as a JSON object, with its line end."""
-    common = {"at": record.at, "client": _host(record.client), "connection_number": record.connection}
+    common = {"at": record.at, "client": host_of(record.client), "connection_number": record.connection}
     if isinstance(record, CloseRecord):
         document: dict[str, object] = {
             "event": "close",

@@ -66,7 +66,7 @@ class Answering(LoopWire):
     def __init__(self, registry: Registry, protocol: ServerConnection | None) -> None:
         super().__init__(registry.settings.write_timeout)
         self.registry = registry
-        self.protocol = protocol or ServerConnection(registry.limits, registry.terms)
+        self.protocol = protocol or registry.new_protocol()
         self.phase = HEAD
         self._cork = Cork(self)
 

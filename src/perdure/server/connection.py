@@ -118,6 +118,8 @@ class InboundConnection(Lifetime):
         self.registry.remove(self, reason)
         if exchanging:
             self.exchange_aborted(reason)
+        if self.registry.access_log is not None:
+            self._note_close(reason)
         if logger.isEnabledFor(logging.DEBUG):
             self._log_end(reason)
 
@@ -132,12 +134,17 @@ class InboundConnection(Lifetime):
 
     def _begin(self, request: Request) -> None:
         self.registry.requests += 1
+        if self.registry.access_log is not None:
+            self._note_begin(request)
         if request.end:
             self.phase = ANSWER
             self.deadline = math.inf
         else:
             self.phase = CONTENT
-            self._restart_content_clock()
+            if self.protocol.peer_state is _DONE:  # all of it came with the head
+                self.deadline = math.inf
+            else:
+                self._restart_content_clock()
         try:
             self.exchange_begins(request)
         except Exception:  # of ours: whoever was being served when this one began must not see it
@@ -159,9 +166,12 @@ class InboundConnection(Lifetime):
 
     def _response_complete(self) -> None:
         protocol = self.protocol
+        if self._noted is not None:
+            self._note_end()
         if not self.writing_paused and not self._cycling and protocol.rest():
             self._fall_idle(self.now())
         elif not protocol.persists:
+            protocol.exchanges += 1  # there is no next cycle that would count it
             self._cork.flush()
             self._ended()
             self._linger()

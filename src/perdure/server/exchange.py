@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure.core import Interim, Reason, Request, Response, State, make_line, make_lines
+from perdure.server.gathering import Gathering
 from perdure.server.response_heads import response_head
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class AsgiExchange:
         "_connection",
         "_content",
         "_disconnected",
+        "_gathering",
         "_head",
         "_held_octets",
         "_receivers",
@@ -78,6 +80,7 @@ class AsgiExchange:
         self._disconnected = False
         self._head: Response | None = None  # while STARTED
         self._trailers: list[Any] | None = None  # None: none were announced
+        self._gathering: Gathering | None = None
         # Of the request's content.
         self._content: list[bytes] | None = None
         self._held_octets = 0
@@ -183,7 +186,13 @@ class AsgiExchange:
                 return
             self._head = None
             self._stage = TRAILERS if last else STREAMING
-            connection.begin_response(head, octets)
+            if not last and connection.protocol.needs_length(head):
+                self._gathering = Gathering(head, connection.registry.settings.buffer_http10)
+                self._gather(self._gathering, octets)
+            else:
+                connection.begin_response(head, octets)
+        elif self._gathering is not None:
+            self._gather(self._gathering, octets, last)
         elif not last:
             connection.send_content(octets)
         elif self._trailers is None:
@@ -192,6 +201,20 @@ class AsgiExchange:
         else:
             self._stage = TRAILERS
             connection.send_content(octets)
+
+    def _gather(self, gathering: Gathering, octets: bytes, last: bool = False) -> None:
+        """Keep a response to HTTP/1.0 back: with its length known the connection can live."""
+        gathering.take(octets)
+        connection = self._connection
+        if last and self._trailers is None:
+            self._gathering = None
+            written = connection.protocol.send_whole(gathering.head, gathering.content())
+            self._finish()
+            connection.finish(written)
+        elif gathering.too_much or last:
+            self._gathering = None
+            self._stage = TRAILERS if last else STREAMING
+            connection.begin_response(gathering.head, gathering.content())
 
     def _send_trailers(self, message: Message) -> None:
         if self._stage != TRAILERS or self._trailers is None:
@@ -205,7 +228,8 @@ class AsgiExchange:
         """The next octets are the last ones: the connection is free for another exchange."""
         self._stage = COMPLETE
         self._connection.exchange = None
-        _wake(self._receivers)
+        if self._receivers:
+            _wake(self._receivers)
 
     async def _wait(self, waiting: list[asyncio.Future[None]]) -> None:
         """Wait among others; each may be cancelled without the others noticing."""

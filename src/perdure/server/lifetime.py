@@ -6,6 +6,7 @@ The deadline means something else in each phase:
     CONTENT   the content came too slowly: 408
     LEFTOVER  unread content took too long to come: FIN
     IDLE      idle for longer than was advertised: FIN; or old enough to announce the end
+    TUNNEL    what it carries knows
     ANSWER    never: how long an answer takes is the application's business
 
 RFC 9112 §9.5 (timeouts), §9.6 (tear-down); RFC 9110 §15.5.9 (408).
@@ -16,7 +17,8 @@ from __future__ import annotations
 import logging
 import math
 
-from perdure.core import Interim, Reason, RemoteViolation, ServerConnection, State
+from perdure.core import Interim, Reason, RemoteViolation, Request, ServerConnection, State
+from perdure.server.access_log import CloseRecord, ExchangeRecord, NotedConnection
 from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, TUNNEL, Answering
 from perdure.server.registry import Registry
 
@@ -31,7 +33,7 @@ class Lifetime(Answering):
         idle_since: `now()` when the last exchange was complete.
     """
 
-    __slots__ = ("_age_limit", "_content_octets", "_content_since", "_held", "idle_since", "number")
+    __slots__ = ("_age_limit", "_content_octets", "_content_since", "_held", "_noted", "idle_since", "number")
 
     def __init__(self, registry: Registry, protocol: ServerConnection | None) -> None:
         super().__init__(registry, protocol)
@@ -41,6 +43,7 @@ class Lifetime(Answering):
         self._content_since = 0.0
         self._content_octets = 0
         self._held = False
+        self._noted: tuple[Request, float] | None = None
 
     # What the wire calls.
 
@@ -59,6 +62,8 @@ class Lifetime(Answering):
             self._check_content_rate(now)
         elif phase is LEFTOVER:
             self.end_connection(Reason.UNREAD_CONTENT)
+        elif phase is TUNNEL:
+            self.tunnel_time_over(now)
 
     def write_stalled(self, now: float) -> None:
         """The client took nothing for `write_timeout`: give up on it."""
@@ -165,6 +170,9 @@ class Lifetime(Answering):
     def tunnel_drains(self) -> None:
         """The server shuts down: end the tunnel in good order, if what it carries knows how."""
 
+    def tunnel_time_over(self, now: float) -> None:
+        """What the tunnel set as its deadline passed."""
+
     def _ended(self) -> None:
         if self.phase is not ENDED:
             self.registry.ending += 1
@@ -174,14 +182,51 @@ class Lifetime(Answering):
         self.registry.idle.pop(self, None)
 
     def _log_end(self, reason: Reason) -> None:
-        idle = self.now() - self.idle_since if self.idle_since != math.inf else 0.0
         logger.debug(
             "connection %d: closed after %d requests, %.1f s idle: %s",
             self.number,
             self.protocol.exchanges,
-            idle,
+            self._idle_for(),
             reason,
         )
+
+    def _note_begin(self, request: Request) -> None:
+        """An exchange begins, and the access log wants to know."""
+        if isinstance(self.protocol, NotedConnection):
+            self.protocol.forget()
+            self._noted = (request, self.now())
+
+    def _note_end(self) -> None:
+        """The exchange is over, whole or cut short."""
+        noted, self._noted = self._noted, None
+        log, protocol = self.registry.access_log, self.protocol
+        if noted is None or log is None or not isinstance(protocol, NotedConnection):
+            return
+        request, began = noted
+        log.note(
+            ExchangeRecord(
+                log.now(),
+                self.peer_address,
+                request,
+                protocol.status,
+                protocol.octets,
+                self.number,
+                protocol.exchanges + 1,
+                self.now() - began,
+            )
+        )
+
+    def _note_close(self, reason: Reason) -> None:
+        self._note_end()
+        log = self.registry.access_log
+        if log is not None:
+            requests = self.protocol.exchanges
+            log.note(
+                CloseRecord(log.now(), self.peer_address, self.number, requests, self._idle_for(), reason)
+            )
+
+    def _idle_for(self) -> float:
+        return 0.0 if self.idle_since == math.inf else self.now() - self.idle_since
 
     def exchange_aborted(self, reason: Reason) -> None:
         """The exchange will not be completed: the client is gone or broke the protocol.

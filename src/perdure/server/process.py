@@ -23,6 +23,7 @@ from perdure.server.serve import ListeningServer
 from perdure.server.supervisor import Announcement, ServerFactory, Supervisor
 from perdure.wire.address import address_text
 from perdure.wire.bind import BoundSocket, bind_sockets, release_sockets, socket_address
+from perdure.wire.descriptors import raise_descriptor_limit
 from perdure.wire.network import run as run_loop
 from perdure.wire.systemd import inherited_sockets, notify
 
@@ -55,6 +56,7 @@ def run(
     Raises:
         AddressInUse, BindFailed, StartupFailed: before any connection was accepted.
     """
+    raise_descriptor_limit()
     inherited = inherited_sockets()
     slots = [inherited] * workers if inherited else bind_slots(binds, workers)
     try:
@@ -63,7 +65,13 @@ def run(
 
         def make() -> ListeningServer:
             # Each server closes its own; ours stay open for its successor.
-            return factory([bound.dup() for bound in slots[0]] or None)
+            copies = [bound.dup() for bound in slots[0]]
+            try:
+                return factory(copies or None)
+            except BaseException:
+                for copy in copies:
+                    copy.close()
+                raise
 
         sockets = slots[0]
         run_loop(serve_until_signal(make(), _notifying(announce), make if sockets else None, sockets=sockets))

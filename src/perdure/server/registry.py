@@ -14,8 +14,10 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from perdure.core import Limits, Reason, Terms
+from perdure.core import Limits, Reason, ServerConnection, Terms
+from perdure.server.access_log import AccessLog, NotedConnection, host_of, open_access_log
 from perdure.server.settings import ServerSettings
+from perdure.wire.descriptors import RESERVED_DESCRIPTORS
 
 if TYPE_CHECKING:
     from perdure.server.lifetime import Lifetime
@@ -37,6 +39,8 @@ class Registry:
         idle: those of them between two exchanges, the least recently used first.
         ending: how many of them are about to go: they linger, or flush.
         idle_seconds: how long an idle connection is kept.
+        most: connections at once.
+        access_log: None where none is kept.
         opened, requests: totals; `closes` counts the ended connections by Reason.
         draining: True once `drain` was called; no connection outlives its exchange then.
         tasks: what works on exchanges; a shutdown waits for them, as some go on after the response.
@@ -44,7 +48,8 @@ class Registry:
 
     __slots__ = (
         "_all_closed",
-        "_pressure_at",
+        "_by_address",
+        "access_log",
         "closes",
         "connections",
         "draining",
@@ -52,6 +57,7 @@ class Registry:
         "idle",
         "idle_seconds",
         "limits",
+        "most",
         "opened",
         "requests",
         "settings",
@@ -72,8 +78,15 @@ class Registry:
         self.requests = 0
         self.closes: Counter[Reason] = Counter()
         self.draining = False
-        self._pressure_at = max(1, settings.max_connections * 15 // 16)
+        self.access_log: AccessLog | None = open_access_log(settings.access_log, settings.access_log_file)
+        self.most = settings.max_connections
+        self._by_address: Counter[str] | None = None if settings.max_per_address is None else Counter()
         self._all_closed: asyncio.Future[None] | None = None
+
+    def new_protocol(self) -> ServerConnection:
+        """The sans-I/O connection of a new connection; one that takes notes where a log is kept."""
+        kind = ServerConnection if self.access_log is None else NotedConnection
+        return kind(self.limits, self.terms)
 
     def admit(self, connection: Lifetime) -> int:
         """Enter a new connection; make room for it if there are too many.
@@ -84,9 +97,9 @@ class Registry:
         self.opened += 1
         self.connections.add(connection)
         number = self.opened
-        if len(self.connections) - self.ending > self._pressure_at:
+        most = self.most
+        if len(self.connections) - self.ending > max(1, most * 15 // 16):
             self._evict(min(EVICTED_AT_ONCE, max(1, len(self.idle) // 8)))
-        most = self.settings.max_connections
         staying = len(self.connections) - self.ending
         if staying > most:
             logger.warning("connection %d: refused, %d are open and none is idle", number, staying - 1)
@@ -94,7 +107,30 @@ class Registry:
                 connection.end_connection(Reason.PRESSURE)
             else:  # those that are about to go do not count, but there must be an end to their number too
                 connection.cut_off(Reason.PRESSURE)
+        elif self._by_address is not None:
+            self._count_address(connection, self._by_address, number)
         return number
+
+    def _count_address(self, connection: Lifetime, by_address: Counter[str], number: int) -> None:
+        host = host_of(connection.peer_address)
+        by_address[host] += 1
+        if by_address[host] > (self.settings.max_per_address or 0):
+            logger.warning("connection %d: refused, %d are open from %s", number, by_address[host] - 1, host)
+            connection.end_connection(Reason.PRESSURE)
+
+    def fit_descriptors(self, limit: int | None) -> None:
+        """Keep the number of connections below that of descriptors, so that idle ones go in time.
+
+        Without it the next connection could not be accepted, nor a file opened.
+        """
+        if limit is not None and self.most > limit - RESERVED_DESCRIPTORS:
+            self.most = max(1, limit - RESERVED_DESCRIPTORS)
+            logger.info(
+                "at most %d connections, not %d: this process may have %d descriptors",
+                self.most,
+                self.settings.max_connections,
+                limit,
+            )
 
     def _evict(self, count: int) -> None:
         for connection in list(self.idle)[:count]:
@@ -105,6 +141,12 @@ class Registry:
         self.connections.discard(connection)
         self.idle.pop(connection, None)
         self.ending -= 1
+        by_address = self._by_address
+        if by_address is not None:
+            host = host_of(connection.peer_address)
+            by_address[host] -= 1
+            if by_address[host] <= 0:
+                del by_address[host]
         self.closes[reason] += 1
         waiting = self._all_closed
         if waiting is not None and not self.connections and not waiting.done():

@@ -18,6 +18,7 @@ from perdure.server.lifespan import Lifespan
 from perdure.server.registry import Registry
 from perdure.server.settings import ServerSettings
 from perdure.wire.bind import BoundSocket
+from perdure.wire.descriptors import descriptor_limit
 from perdure.wire.loop import LoopWire
 from perdure.wire.network import Listener, LoopNetwork, Network
 from perdure.wire.tls import server_context
@@ -61,6 +62,7 @@ class ListeningServer:
             BindFailed, AddressInUse: from `wire.errors`; nothing is left open.
         """
         factory: Callable[[], LoopWire] = self.make_connection
+        self.registry.fit_descriptors(descriptor_limit())
         try:
             if self._sockets is not None:
                 self._listeners.append(await self._network.listen_on(factory, self._sockets, tls=self._tls))
@@ -89,6 +91,8 @@ class ListeningServer:
             self.registry.end_all(Reason.DRAIN_TIMEOUT)  # nothing is left, unless we were cancelled
             for listener in self._listeners:
                 await listener.wait_closed()
+            if self.registry.access_log is not None:
+                self.registry.access_log.close()
 
     async def __aenter__(self) -> Any:
         await self.start()

@@ -7,6 +7,7 @@ below a field is its help and its type says what is expected (`config`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from perdure.config import Count, Octets, OctetsPerSecond, Seconds
@@ -59,6 +60,16 @@ class ServerSettings:
     """After the last write: how long to read and drop altogether (nginx)."""
     max_connections: Count = 10000
     """Connections at once; from 15/16 of it on, idle ones go, least recently used first (nginx)."""
+    max_per_address: Count | None = None
+    """Connections at once from one address; more are closed unread. none: any."""
+    buffer_http10: Octets = 65536
+    """Of a streamed response to HTTP/1.0: gathered to tell its length, which lets the connection live."""
+    proxy_protocol: tuple[str, ...] = ()
+    """A network or address whose connections begin with a PROXY protocol header. May be repeated."""
+    access_log: Literal["off", "combined", "json"] = "off"
+    """A line for each exchange, and one for each connection's end with its reason (Apache's combined)."""
+    access_log_file: Path | None = None
+    """Where the access log is appended. none: standard output."""
     drain_grace: Seconds = 5.0
     """At shutdown: how long idle connections may still send one last request."""
     drain_timeout: Seconds = 30.0

@@ -6,6 +6,7 @@ other (Go does so at start, nginx has a directive). Windows has no such limit.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Final
 
@@ -14,12 +15,21 @@ RESERVED_DESCRIPTORS: Final = 32
 
 if sys.platform == "win32":
 
+    def descriptor_limit() -> int | None:
+        """Return None: there is no limit."""
+        return None
+
     def raise_descriptor_limit() -> int | None:
         """Return None: there is no limit."""
         return None
 
 else:
     import resource
+
+    def descriptor_limit() -> int | None:
+        """Return how many descriptors this process may have; None for any number."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return None if soft == resource.RLIM_INFINITY else soft
 
     def raise_descriptor_limit() -> int | None:
         """Raise the soft limit as far as the hard one allows.
@@ -29,8 +39,7 @@ else:
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
-            try:
+            # macOS reports a hard limit that it does not grant.
+            with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            except (OSError, ValueError):  # macOS reports a hard limit that it does not grant
-                return soft
-        return None if hard == resource.RLIM_INFINITY else hard
+        return descriptor_limit()
