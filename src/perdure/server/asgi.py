@@ -19,9 +19,10 @@ from perdure.core import HTTP_10, HTTP_11, FieldLine, Reason, Request
 from perdure.core.heads import authority, origin_form
 from perdure.server.connection import InboundConnection
 from perdure.server.exchange import AsgiExchange
+from perdure.server.handshake import handshake_fault, wants_websocket
 from perdure.server.registry import Registry
 from perdure.server.response_heads import own_fields
-from perdure.server.websocket import WebSocketExchange, handshake_fault, wants_websocket
+from perdure.server.websocket import WebSocketExchange
 from perdure.wire.errors import WireError
 
 Scope = MutableMapping[str, Any]
@@ -155,6 +156,11 @@ class AsgiConnection(InboundConnection):
         """A WebSocket is told; the application hears of it."""
         if isinstance(self.exchange, WebSocketExchange):
             self.exchange.drain()
+
+    def tunnel_time_over(self, now: float) -> None:
+        """A WebSocket knows what it waits for."""
+        if isinstance(self.exchange, WebSocketExchange):
+            self.exchange.deadline_reached(now)
 
     def write_side_drained(self) -> None:
         """Let the application send again."""

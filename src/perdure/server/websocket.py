@@ -4,9 +4,10 @@
         └──close, or http.response (denial): an HTTP response; the connection persists or not as ever
 
 Until it is accepted this is an HTTP exchange like any other; afterwards the connection is a tunnel
-and ends with it.
+and ends with it. The connection's deadline asks a client that says nothing whether it is still
+there, and ends the wait for its close frame.
 
-RFC 6455 §4.2 (handshake), §7 (closing); RFC 9110 §7.8 (Upgrade); ASGI specification, WebSocket 2.5.
+RFC 6455 §5.5 (control frames), §7 (closing); ASGI specification, WebSocket 2.5.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from wsproto import events as frames
 from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionState, ConnectionType
-from wsproto.extensions import Extension, PerMessageDeflate
-from wsproto.utilities import LocalProtocolError, generate_accept_token
+from wsproto.frame_protocol import CloseReason
 
-from perdure.core import FieldLine, Reason, Request, Response, State, make_line, make_lines
+from perdure.core import Interim, LocalViolation, Reason, Request, Response, State, make_lines
+from perdure.server.handshake import accept_fields, offered_subprotocols
+from perdure.server.response_heads import response_head
+from perdure.server.websocket_message import Assembly, MessageTooBig
 
 if TYPE_CHECKING:
     from perdure.server.asgi import AsgiConnection, Message
@@ -32,54 +35,46 @@ logger = logging.getLogger("perdure.server")
 
 HELD_MESSAGES: Final = 32
 """Messages held for the application before reading pauses."""
-LARGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Octets of one message; a larger one ends the connection with 1009 (uvicorn's default too)."""
 CLOSE_SECONDS: Final = 10.0
 """How long a client may take to answer our close frame."""
-ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG, SERVER_ERROR, RESTART = 1006, 1001, 1005, 1009, 1011, 1012
-
-UPGRADE: Final = make_line(b"Upgrade", b"websocket")
-
-
-def wants_websocket(request: Request) -> bool:
-    """True if a request asks to become a WebSocket. RFC 6455 §4.2.1."""
-    return request.method == b"GET" and b"websocket" in request.facts.upgrade
+PING_SECONDS: Final = 20.0
+"""How long a client may say nothing before it is pinged, and how long it may then take to say anything
+(uvicorn, websockets)."""
+ABNORMAL, NO_STATUS, SERVER_ERROR, RESTART = 1006, 1005, 1011, 1012
 
 
-def _values(request: Request, name: bytes) -> list[bytes]:
-    return [line.value for line in request.fields if line.lowered == name]
+def check_close_code(code: int) -> int:
+    """The code again, if a close frame may say it; 1005 stands for none.
 
-
-def handshake_fault(request: Request) -> tuple[int, str, Sequence[FieldLine]] | None:
-    """What is wrong with a handshake: (status, sentence, fields of the answer), or None.
-
-    RFC 6455 §4.2.1, §4.4.
+    Raises:
+        ValueError: it may not. RFC 6455 §7.4.
     """
-    keys = _values(request, b"sec-websocket-key")
-    if _values(request, b"sec-websocket-version") != [b"13"]:
-        wanted = make_line(b"Sec-WebSocket-Version", b"13")
-        return 426, "the WebSocket version spoken here is 13 (RFC 6455 §4.4)", (wanted, UPGRADE)
-    if len(keys) != 1 or len(keys[0]) != 24:
-        return 400, "exactly one Sec-WebSocket-Key of 24 characters is expected (RFC 6455 §4.2.1)", ()
-    if not request.end:
-        return 400, "a WebSocket handshake has no content (RFC 6455 §4.1)", ()
-    return None
+    if 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, ABNORMAL)):
+        return code
+    raise ValueError(f"close code {code}, expected 1000 to 1014 or 3000 to 4999 (RFC 6455 §7.4)")
 
 
 class WebSocketExchange:
-    """One handshake and, once accepted, the WebSocket: the application's `receive` and `send`."""
+    """One handshake and, once accepted, the WebSocket: the application's `receive` and `send`.
+
+    Attributes:
+        closed: True once the application was, or will be, given the disconnect.
+        task: runs the application.
+    """
 
     __slots__ = (
+        "_assembly",
         "_connection",
         "_denial",
-        "_extensions",
+        "_disconnect",
         "_frames",
+        "_heard_at",
         "_messages",
-        "_parts",
-        "_parts_size",
-        "_receiver",
+        "_pinged",
+        "_pong",
+        "_receivers",
         "_request",
-        "_sender",
+        "_senders",
         "closed",
         "task",
     )
@@ -87,24 +82,24 @@ class WebSocketExchange:
     def __init__(self, connection: AsgiConnection, request: Request) -> None:
         self._connection = connection
         self._request = request
-        self._frames: Frames | None = None
-        self._extensions: list[Extension] = []
+        self._frames: Frames | None = None  # until it is accepted
+        self._denial: Response | None = None  # between its start and its first content
         self._messages: deque[Message] = deque([{"type": "websocket.connect"}])
-        self._parts: list[Any] = []
-        self._parts_size = 0
-        self._receiver: asyncio.Future[None] | None = None
-        self._sender: asyncio.Future[None] | None = None
-        self._denial: Response | None = None
+        self._assembly = Assembly()
+        self._disconnect: Message = {"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""}
+        self._receivers: deque[asyncio.Future[None]] = deque()
+        self._senders: deque[asyncio.Future[None]] = deque()
+        self._pong: frames.Pong | None = None  # waits until the client reads
+        self._heard_at = 0.0
+        self._pinged = False
         self.closed = False
-        """True once the application was, or will be, given the disconnect."""
         self.task: asyncio.Task[None]
 
     def complete_scope(self, scope: dict[str, Any]) -> dict[str, Any]:
         """Turn an http scope into a websocket one."""
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
-        offered = b",".join(_values(self._request, b"sec-websocket-protocol")).decode("latin-1")
-        scope["subprotocols"] = [word for part in offered.split(",") if (word := part.strip())]
+        scope["subprotocols"] = offered_subprotocols(self._request)
         scope["extensions"] = {"websocket.http.response": {}}
         del scope["method"]
         return scope
@@ -119,11 +114,14 @@ class WebSocketExchange:
         try:
             await application(scope, self.receive, self.send)
             code = 1000
+            if self._frames is None and not self.closed:
+                logger.error("%s: the application returned without answering the handshake", scope["path"])
         except asyncio.CancelledError:
             code = RESTART
             raise
-        except Exception:
-            logger.exception("%s: the application raised in its WebSocket", scope["path"])
+        except Exception as error:
+            if not (self.closed and isinstance(error, OSError)):  # that is how it heard of the end
+                logger.exception("%s: the application raised in its WebSocket", scope["path"])
         finally:
             self._connection.registry.tasks.discard(self.task)
             self._application_left(code)
@@ -134,178 +132,242 @@ class WebSocketExchange:
             return
         if self._frames is not None:
             self._close(code, "")
-        elif connection.protocol.own_state is State.IDLE:
-            connection.exchange = None
-            status = 403 if code == 1000 else 500
-            connection.refuse(status, "Forbidden" if code == 1000 else "Internal Server Error")
+            return
+        connection.exchange = None
+        self.closed = True
+        if connection.protocol.own_state is State.IDLE:
+            connection.refuse(500, "Internal Server Error")
         else:
-            connection.exchange = None
             connection.abandon_response(Reason.LOCAL_FAULT)
 
     async def receive(self) -> Message:
-        """The next message for the application."""
+        """The next message for the application; after the disconnect that one again."""
         while not self._messages:
-            self._receiver = self._connection.loop.create_future()
-            await self._receiver
-        if len(self._messages) == HELD_MESSAGES // 2:
-            self._connection.resume_reading()
-        return self._messages.popleft()
+            if self.closed:
+                return self._disconnect
+            await self._wait(self._receivers)
+        message = self._messages.popleft()
+        if self._frames is not None and len(self._messages) < HELD_MESSAGES // 2:
+            self._read_on()
+        return message
 
     async def send(self, message: Message) -> None:
-        """Take a message of the application's."""
+        """Take a message of the application's.
+
+        Raises:
+            OSError: the WebSocket is closed, by whichever side.
+            RuntimeError, ValueError: not a message, or not one that may be sent now.
+        """
         kind = message["type"]
+        if self.closed:
+            raise OSError("the WebSocket is closed")
         if self._frames is not None:
-            await self._send_frames(kind, message)
-        elif self.closed:
-            raise OSError("the client has disconnected")
-        elif kind == "websocket.accept":
+            self._send_open(kind, message)
+        else:
+            self._send_connecting(kind, message)
+        connection = self._connection
+        while connection.writing_paused and connection.exchange is self and not self.closed:
+            await self._wait(self._senders)
+
+    def _send_connecting(self, kind: str, message: Message) -> None:
+        undecided = self._denial is None and self._connection.protocol.own_state is State.IDLE
+        if kind == "websocket.accept" and undecided:
             self._accept(message)
-        elif kind == "websocket.close":
-            self._connection.exchange = None
-            self.closed = True
+        elif kind == "websocket.close" and undecided:
+            self._answered()
             self._connection.refuse(403, "Forbidden")
-        elif kind == "websocket.http.response.start":
-            self._denial = Response(message["status"], make_lines(message.get("headers", ())))
-        elif kind == "websocket.http.response.body":
-            self._deny(message)
+        elif kind == "websocket.http.response.start" and undecided:
+            self._denial = response_head(message)
+        elif kind == "websocket.http.response.body" and not undecided:
+            self._deny(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError(f"{kind} before the WebSocket was accepted")
 
-    def _accept(self, message: Message) -> None:
-        request = self._request
-        token = generate_accept_token(_values(request, b"sec-websocket-key")[0])
-        lines = [UPGRADE, make_line(b"Sec-WebSocket-Accept", token)]
-        subprotocol = message.get("subprotocol")
-        if subprotocol:
-            lines.append(make_line(b"Sec-WebSocket-Protocol", subprotocol.encode("ascii")))
-        agreed = self._agree_on_deflate()
-        if agreed is not None:
-            lines.append(make_line(b"Sec-WebSocket-Extensions", agreed))
-        lines += make_lines(message.get("headers", ()) or ())
-        lines += self._connection.own_fields()
-        self._frames = Frames(ConnectionType.SERVER, self._extensions)
-        self._connection.open_tunnel(Response(101, lines), self)
-
-    def _agree_on_deflate(self) -> bytes | None:
-        offers = b",".join(_values(self._request, b"sec-websocket-extensions")).decode("latin-1")
-        for offer in offers.split(","):
-            if offer.split(";")[0].strip() != "permessage-deflate":
-                continue
-            deflate = PerMessageDeflate()
-            accepted = deflate.accept(offer)
-            if isinstance(accepted, str):
-                self._extensions.append(deflate)
-                return b"permessage-deflate" + (b"; " + accepted.encode() if accepted else b"")
-        return None
-
-    def _deny(self, message: Message) -> None:
-        connection, denial = self._connection, self._denial
-        if denial is None and connection.protocol.own_state is State.IDLE:
-            raise RuntimeError("websocket.http.response.body before its start")
-        octets, more = message.get("body", b""), message.get("more_body", False)
-        if denial is not None and not more:
-            connection.exchange = None
-            self.closed = True
-            connection.respond(denial, octets)
+    def _send_open(self, kind: str, message: Message) -> None:
+        if kind == "websocket.close":
+            code = message.get("code")
+            self._close(check_close_code(1000 if code is None else code), message.get("reason") or "")
             return
-        if denial is not None:
-            self._denial = None
-            denial.end = False
-            connection.begin_response(denial)
-        connection.send_content(octets)
-        if not more:
-            connection.exchange = None
-            self.closed = True
-            connection.end_response()
-
-    async def _send_frames(self, kind: str, message: Message) -> None:
-        if self.closed:
-            raise OSError("the WebSocket is closed")
-        if kind == "websocket.send":
-            octets = message.get("bytes")
-            event: frames.Event = (
-                frames.TextMessage(message["text"]) if octets is None else frames.BytesMessage(octets)
-            )
-            self._write(event)
-            if self._connection.writing_paused:
-                self._sender = self._connection.loop.create_future()
-                await self._sender
-        elif kind == "websocket.close":
-            self._close(message.get("code", 1000) or 1000, message.get("reason") or "")
-        else:
+        if kind != "websocket.send":
             raise RuntimeError(f"{kind} after the WebSocket was accepted")
+        octets, text = message.get("bytes"), message.get("text")
+        if text is not None and octets is None:
+            self._write(frames.TextMessage(text))
+        elif octets is not None and text is None:
+            self._write(frames.BytesMessage(octets))
+        else:
+            raise ValueError("websocket.send has either text or bytes")
+
+    def _accept(self, message: Message) -> None:
+        connection = self._connection
+        lines, deflate = accept_fields(self._request, message.get("subprotocol"))
+        lines += make_lines(message.get("headers") or ())
+        lines += connection.own_fields()
+        if connection.protocol.awaits_continue:  # 9110 §7.8: 100 before 101
+            connection.send_interim(Interim(100))
+        self._frames = Frames(ConnectionType.SERVER, [deflate] if deflate else [])
+        try:
+            connection.open_tunnel(Response(101, lines), self)
+        except LocalViolation:
+            self._frames = None
+            raise
+        if not connection.closing:
+            self._heard(connection.now())
+        if connection.registry.draining:
+            self.drain()
+
+    def _deny(self, octets: bytes, more: bool) -> None:
+        connection, denial = self._connection, self._denial
+        self._denial = None
+        if denial is not None and not more:
+            written = connection.protocol.send_whole(denial, octets)  # raises before anything is sent
+            self._answered()
+            connection.finish(written)
+        elif denial is not None:
+            connection.begin_response(denial, octets)
+        elif more:
+            connection.send_content(octets)
+        else:
+            self._answered()
+            connection.end_response(octets=octets)
+
+    def _answered(self) -> None:
+        """The handshake was refused: the connection is free for another exchange."""
+        self._connection.exchange = None
+        self._tell_disconnect(ABNORMAL, "")
+
+    async def _wait(self, waiting: deque[asyncio.Future[None]]) -> None:
+        """Wait among others; each may be cancelled without the others noticing."""
+        future = self._connection.loop.create_future()
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            waiting.remove(future)
+
+    # Frames that leave.
 
     def _write(self, event: frames.Event) -> None:
-        if self._frames is None:
-            return
-        try:
-            self._connection.write(self._frames.send(event))
-        except LocalProtocolError as error:
-            raise OSError("the WebSocket is closing") from error
+        """Write a frame; one that may not be sent any more is dropped."""
+        own = self._frames
+        if own is not None and own.state is ConnectionState.OPEN and not self._connection.closing:
+            self._connection.write(own.send(event))
 
     def _close(self, code: int, reason: str) -> None:
         """Send our close frame; the end comes with the client's, or when it takes too long."""
-        if self._frames is None or self._frames.state is not ConnectionState.OPEN:
+        own, connection = self._frames, self._connection
+        if own is None or own.state is not ConnectionState.OPEN or connection.closing:
             return
         self._write(frames.CloseConnection(code, reason))
         self._tell_disconnect(code, reason)
-        self._connection.loop.call_later(CLOSE_SECONDS, self._connection.close)
+        connection.deadline = connection.now() + CLOSE_SECONDS
+        self._read_on()  # the client's close frame may be behind messages that nobody wants any more
+
+    def _end(self) -> None:
+        """End the connection, so that the client can read to the end."""
+        self._connection.end_connection(Reason.TUNNEL)
 
     # The connection's side.
 
     def tunnel_received(self, octets: bytes) -> None:
         """Octets of the WebSocket came."""
+        if self._frames is None or self._connection.closing:
+            return
+        self._heard_at = self._connection.now()
+        self._pinged = False
+        self._frames.receive_data(octets)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Act on the frames that came, until the application has enough to do."""
         if self._frames is None:
             return
-        self._frames.receive_data(octets)
         for event in self._frames.events():
             self._on_frame(event)
             if self._connection.closing:
                 return
+            if len(self._messages) >= HELD_MESSAGES and not self.closed:
+                self._connection.pause_reading()
+                return
+        self._connection.resume_reading()
 
     def _on_frame(self, event: frames.Event) -> None:
         if isinstance(event, frames.Message):
-            self._collect(event)
+            self._take_part(event)
         elif isinstance(event, frames.Ping):
-            self._write(event.response())
+            # 6455 §5.5.3: of several pings the last one's answer is enough.
+            self._pong = event.response()
+            self._send_pong()
         elif isinstance(event, frames.CloseConnection):
-            if self._frames is not None and self._frames.state is ConnectionState.REMOTE_CLOSING:
-                self._write(event.response())
-            self._tell_disconnect(int(event.code), event.reason or "")
-            self._connection.close()
+            self._closed_by_client(event)
 
-    def _collect(self, event: frames.Message[Any]) -> None:
-        self._parts.append(event.data)
-        self._parts_size += len(event.data)
-        if self._parts_size > LARGEST_MESSAGE:
-            self._close(TOO_BIG, "message too big")
-            self._connection.close()
-            return
-        if not event.message_finished:
-            return
-        parts, self._parts, self._parts_size = self._parts, [], 0
-        if isinstance(event, frames.TextMessage):
-            self._offer({"type": "websocket.receive", "text": "".join(parts)})
-        else:
-            self._offer({"type": "websocket.receive", "bytes": b"".join(parts)})
-
-    def _offer(self, message: Message) -> None:
+    def _take_part(self, part: frames.Message[Any]) -> None:
         if self.closed:
             return
-        self._messages.append(message)
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
-        elif len(self._messages) >= HELD_MESSAGES:
-            self._connection.pause_reading()
+        try:
+            message = self._assembly.add(part)
+        except MessageTooBig as error:
+            self._fail(CloseReason.MESSAGE_TOO_BIG, str(error))
+            return
+        if message is not None:
+            self._messages.append(message)
+            _wake(self._receivers)
+
+    def _send_pong(self) -> None:
+        pong = self._pong
+        if pong is not None and not self._connection.writing_paused:
+            self._pong = None
+            self._write(pong)
+
+    def _closed_by_client(self, event: frames.CloseConnection) -> None:
+        """Its close frame came; or wsproto says with which one to answer what is no frame."""
+        code, reason = int(event.code), event.reason or ""
+        if self._frames is not None and self._frames.state is ConnectionState.OPEN:
+            self._fail(code, reason)
+            return
+        if self._frames is not None and self._frames.state is ConnectionState.REMOTE_CLOSING:
+            self._connection.write(self._frames.send(event.response()))
+        self._tell_disconnect(code, reason)
+        self._end()
+
+    def _fail(self, code: int, reason: str) -> None:
+        """The client broke the protocol, or sends too much: say so and end. RFC 6455 §7.1.7."""
+        logger.warning("connection %d: WebSocket: %s (%d)", self._connection.number, reason, code)
+        self._write(frames.CloseConnection(code, reason))
+        self._tell_disconnect(code, reason)
+        self._end()
 
     def _tell_disconnect(self, code: int, reason: str) -> None:
-        self._offer({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.closed = True
+        """Let the application know, after the messages that it has not yet taken."""
+        if not self.closed:
+            self.closed = True
+            self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
+            _wake(self._receivers)
+            _wake(self._senders)
 
     def tunnel_ended(self) -> None:
         """The client ended its side without a close frame."""
         self.disconnect()
-        self._connection.close()
+        self._end()
+
+    def deadline_reached(self, now: float) -> None:
+        """The client says nothing: ask whether it is there; end where it was asked already."""
+        if self.closed:
+            self._end()
+            return
+        silent_since = self._heard_at
+        if now < silent_since + PING_SECONDS or self._connection.reading_paused:
+            self._heard(silent_since if now < silent_since + PING_SECONDS else now)
+        elif not self._pinged:
+            self._pinged = True
+            self._write(frames.Ping())
+            self._connection.deadline = now + PING_SECONDS
+        else:
+            self._connection.cut_off(Reason.IDLE_LIMIT)
+
+    def _heard(self, at: float) -> None:
+        self._heard_at = at
+        self._connection.deadline = at + PING_SECONDS
 
     def drain(self) -> None:
         """The server shuts down: say so, as far as the WebSocket goes."""
@@ -317,11 +379,15 @@ class WebSocketExchange:
 
     def let_senders_go(self) -> None:
         """The client takes octets again."""
-        if self._sender is not None and not self._sender.done():
-            self._sender.set_result(None)
+        self._send_pong()
+        _wake(self._senders)
 
     def disconnect(self) -> None:
         """The connection is gone."""
-        if not self.closed:
-            self._tell_disconnect(ABNORMAL, "")
-        self.let_senders_go()
+        self._tell_disconnect(ABNORMAL, "")
+
+
+def _wake(waiting: deque[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)

@@ -58,12 +58,16 @@ class Tunnel(asyncio.Protocol):
 
 
 def divert(wire: LoopWire, end: TunnelEnd, octets: bytes = b"") -> None:
-    """Hand over everything that arrives from now on, and the octets that came too early.
+    """Hand over everything that arrives from now on, and the octets and the end that came too early.
 
-    After it `wire.data_received` and `wire.end_received` are not called any more.
+    After it `wire.data_received` and `wire.end_received` are not called any more. Reading that was
+    paused goes on: what it waited for is over.
     """
-    if wire.lost:
+    if wire.lost or wire.closing:
         return
     wire.transport.set_protocol(Tunnel(wire, end))
+    wire.resume_reading()
     if octets:
         end.tunnel_received(octets)
+    if wire.end_received_already and not wire.closing:
+        end.tunnel_ended()
