@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +141,24 @@ def test_option_for_a_field_that_is_needed_beyond_this_hop_is_never_sent(name: b
     connection.receive(GET)
     head = connection.send_whole(Response(200, make_lines([(b"Connection", b"%b, X-Hop" % name)])), b"ok")
     assert head == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x-hop\r\n\r\nok"
+
+
+@pytest.mark.row("R47", "R69", "R170", "S5")
+@pytest.mark.parametrize(
+    ("request_line", "fields", "settings", "needed"),
+    [
+        (b"GET / HTTP/1.0", b"Connection: keep-alive\r\n", {}, True),
+        (b"GET / HTTP/1.0", b"", {}, False),
+        (b"GET / HTTP/1.1", b"Host: x\r\n", {}, False),
+        (b"GET / HTTP/1.0", b"Connection: keep-alive\r\n", {"http_10_honoured": False}, False),
+        (b"GET / HTTP/1.0", b"Connection: keep-alive\r\n", {"max_requests": 1}, False),
+    ],
+)
+def test_a_length_is_worth_waiting_for_only_where_it_saves_the_connection(
+    request_line: bytes, fields: bytes, settings: dict[str, Any], needed: bool
+) -> None:
+    server = ServerConnection(terms=Terms(**settings))
+    server.receive(request_line + b"\r\n" + fields + b"\r\n")
+    assert server.needs_length(Response(200)) is needed
+    declared = Response(200, make_lines([(b"Content-Length", b"5")]))
+    assert not server.needs_length(declared)
