@@ -50,11 +50,26 @@ def test_content_in_pieces_is_chunked(play: Play) -> None:
     told(GET, head, b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n", play, *STREAMED)
 
 
-@pytest.mark.row("R47", "R170")
-@pytest.mark.parametrize("option", [b"", b"Connection: keep-alive\r\n"])
-def test_to_http_10_content_in_pieces_ends_with_the_connection(play: Play, option: bytes) -> None:
-    request = b"GET / HTTP/1.0\r\n" + option + b"\r\n"
+@pytest.mark.row("R47")
+def test_to_http_10_content_in_pieces_ends_with_the_connection(play: Play) -> None:
+    request = b"GET / HTTP/1.0\r\n\r\n"
     told(request, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"one two", play, *STREAMED)
+
+
+@pytest.mark.row("R47", "R170")
+def test_to_http_10_with_keep_alive_little_content_in_pieces_gets_its_length(play: Play) -> None:
+    request = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n"
+    told(request, head, b"one two", play, *STREAMED)
+
+
+@pytest.mark.row("R47", "R170")
+def test_to_http_10_with_keep_alive_much_content_in_pieces_ends_with_the_connection(play: Play) -> None:
+    much = [dict(message) for message in STREAMED]
+    much[1]["body"] = b"o" * 70000
+    request = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    told(request, head, b"o" * 70000 + b"two", play, *much)
 
 
 @pytest.mark.row("R69", "R94", "R170")
