@@ -99,7 +99,7 @@ class Setting(NamedTuple):
     @property
     def repeatable(self) -> bool:
         """True of a list, whose flag may be given more than once."""
-        return get_origin(self.type) is list
+        return get_origin(self.type) in (list, tuple)
 
     @property
     def switch(self) -> bool:
@@ -346,7 +346,7 @@ def _words_of_one(kind: Any) -> tuple[str, str]:
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         return "|".join(map(str, choices)), "one of " + ", ".join(map(shown, choices))
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, tuple):
         word, expected = _words(get_args(kind)[0])
         return word, f"a list, each {expected},"
     for meta in getattr(kind, "__metadata__", ()):

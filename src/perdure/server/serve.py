@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from perdure.core import Reason
+from perdure.core import Error, Reason
 from perdure.server.asgi import Application, AsgiConnection
 from perdure.server.lifespan import Lifespan
+from perdure.server.proxied import HeaderWire, Senders
 from perdure.server.registry import Registry
 from perdure.server.settings import ServerSettings
 from perdure.wire.bind import BoundSocket
@@ -61,7 +62,7 @@ class ListeningServer:
         Raises:
             BindFailed, AddressInUse: from `wire.errors`; nothing is left open.
         """
-        factory: Callable[[], LoopWire] = self.make_connection
+        factory = self._factory()
         self.registry.fit_descriptors(descriptor_limit())
         try:
             if self._sockets is not None:
@@ -72,6 +73,16 @@ class ListeningServer:
         except BaseException:
             self.stop_listening()
             raise
+
+    def _factory(self) -> Callable[[], LoopWire]:
+        """What makes the wire of an accepted connection; one that reads who the client is, if asked to."""
+        listed = self.settings.proxy_protocol
+        if not listed:
+            return self.make_connection
+        if self._tls is not None:
+            raise Error("proxy_protocol: the header comes before TLS, where it cannot be read yet")
+        senders, seconds = Senders(listed), self.settings.head_timeout
+        return lambda: HeaderWire(self.make_connection, senders, seconds)
 
     def stop_listening(self) -> None:
         """Accept no more connections; those that are open live on."""

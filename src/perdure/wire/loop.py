@@ -47,6 +47,7 @@ class LoopWire(asyncio.Protocol):
         write: hand octets (bytes) to the transport; bound to `transport.write`, so that writing
             costs no hop. After the end it discards.
         peer_address, own_address: (host, port), or a path for a unix socket.
+        claimed_address: set before it is opened, where somebody we believe told who the peer is.
         tls: True where the octets travel in TLS. Then there is no half-close: when the peer ends
             its side, the transport closes ours too.
         opened_at: `now()` when the connection came about (for TLS: after the handshake).
@@ -66,6 +67,7 @@ class LoopWire(asyncio.Protocol):
         "_lingering",
         "_stall_since",
         "_stall_unsent",
+        "claimed_address",
         "closing",
         "deadline",
         "end_received_already",
@@ -107,6 +109,7 @@ class LoopWire(asyncio.Protocol):
         self.closing = False
         self.lost = False
         self.truncated = False
+        self.claimed_address: Address = None
         self.peer_address = None
         self.own_address = None
         self._lingering: Lingering | None = None
@@ -254,7 +257,7 @@ class LoopWire(asyncio.Protocol):
         self.now = loop.time
         self.write = self.transport.write
         information = transport.get_extra_info
-        self.peer_address = plain_address(information("peername"))
+        self.peer_address = self.claimed_address or plain_address(information("peername"))
         self.own_address = plain_address(information("sockname"))
         self.tls = information("sslcontext") is not None
         self.opened_at = loop.time()
