@@ -50,6 +50,47 @@ class Diary:
                 await self._changed.wait()
 
 
+def _routes_for_clients_that_go(diary: Diary) -> list[Route]:
+    """What tells how it learned that its client went, or that the server stops."""
+
+    async def endless(request: Request) -> Response:
+        return StreamingResponse(_endless(diary))
+
+    async def body(request: Request) -> Response:
+        diary.note("reading")
+        try:
+            octets = 0
+            async for piece in request.stream():
+                octets += len(piece)
+        except ClientDisconnect:
+            diary.note("ClientDisconnect")
+            raise
+        return PlainTextResponse(str(octets))
+
+    async def patient(request: Request) -> Response:
+        diary.note("waiting")
+        while not await request.is_disconnected():  # noqa: ASYNC110 - as its documentation does
+            await asyncio.sleep(0.01)
+        diary.note("disconnected")
+        return PlainTextResponse("nobody hears it")
+
+    async def stuck(request: Request) -> Response:
+        diary.note("stuck")
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            diary.note("cancelled")
+            raise
+        return Response()
+
+    return [
+        Route("/endless", endless),
+        Route("/body", body, methods=["POST"]),
+        Route("/patient", patient),
+        Route("/stuck", stuck),
+    ]
+
+
 def starlette_application(diary: Diary, file: Path) -> Starlette:
     """Every kind of response and request of Starlette's."""
 
@@ -71,9 +112,6 @@ def starlette_application(diary: Diary, file: Path) -> Starlette:
     async def stream(request: Request) -> Response:
         return StreamingResponse(_pieces(PIECES))
 
-    async def endless(request: Request) -> Response:
-        return StreamingResponse(_endless(diary))
-
     async def background(request: Request) -> Response:
         return PlainTextResponse("soon", background=BackgroundTask(diary.note, "background"))
 
@@ -83,33 +121,6 @@ def starlette_application(diary: Diary, file: Path) -> Starlette:
             assert not isinstance(document, str)
             content = await document.read()
             return JSONResponse({"name": document.filename, "octets": len(content), "title": form["title"]})
-
-    async def body(request: Request) -> Response:
-        diary.note("reading")
-        try:
-            octets = 0
-            async for piece in request.stream():
-                octets += len(piece)
-        except ClientDisconnect:
-            diary.note("ClientDisconnect")
-            raise
-        return PlainTextResponse(str(octets))
-
-    async def patient(request: Request) -> Response:
-        diary.note("waiting")
-        while not await request.is_disconnected():
-            await asyncio.sleep(0.01)  # as its documentation does
-        diary.note("disconnected")
-        return PlainTextResponse("nobody hears it")
-
-    async def stuck(request: Request) -> Response:
-        diary.note("stuck")
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            diary.note("cancelled")
-            raise
-        return Response()
 
     async def raising(request: Request) -> Response:
         raise ZeroDivisionError
@@ -128,15 +139,12 @@ def starlette_application(diary: Diary, file: Path) -> Starlette:
         Route("/hello/{name}", hello),
         Route("/file", send_file),
         Route("/stream", stream),
-        Route("/endless", endless),
         Route("/background", background),
         Route("/upload", upload, methods=["POST"]),
-        Route("/body", body, methods=["POST"]),
-        Route("/patient", patient),
-        Route("/stuck", stuck),
         Route("/raising", raising),
         WebSocketRoute("/echo", echo),
         WebSocketRoute("/deny", deny),
+        *_routes_for_clients_that_go(diary),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
@@ -155,6 +163,12 @@ async def _endless(diary: Diary) -> AsyncIterator[bytes]:
         diary.note("generator ended")
 
 
+async def dependency(request: fastapi.Request) -> AsyncIterator[str]:
+    """What FastAPI opens before a view and closes after it."""
+    yield "given"
+    request.app.state.diary.note("dependency ended")
+
+
 def fastapi_application(diary: Diary) -> fastapi.FastAPI:
     """Routing by types, validation, dependencies, files, background tasks, WebSockets."""
 
@@ -166,9 +180,7 @@ def fastapi_application(diary: Diary) -> fastapi.FastAPI:
 
     application = fastapi.FastAPI(lifespan=lifespan)
 
-    async def dependency() -> AsyncIterator[str]:
-        yield "given"
-        diary.note("dependency ended")
+    application.state.diary = diary
 
     @application.get("/items/{number}")
     async def item(

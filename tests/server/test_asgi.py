@@ -37,7 +37,11 @@ def test_the_scope_says_what_the_specification_asks_for(play: Play) -> None:
                 "headers": [(b"host", b"Example:80"), (b"x-a", b"1"), (b"x-a", b"2")],
                 "client": stand.peers[0].own_address,
                 "server": stand.peers[0].peer_address,
-                "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
+                "extensions": {
+                    "http.response.trailers": {},
+                    "http.response.early_hint": {},
+                    "http.response.pathsend": {},
+                },
             }
 
     play(scene)

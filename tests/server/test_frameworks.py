@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from tests.server.framework_applications import (
     fastapi_application,
     starlette_application,
 )
+from tests.server.stand import let_pass
 from tests.wire.conftest import Play
 
 FILE = bytes(range(256)) * 4096
@@ -155,7 +157,10 @@ def test_the_generator_of_a_response_is_ended_when_the_client_goes(
             peer = await it.says(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
             await peer.receive_exactly(len(PIECE))
             peer.abort()
-            await diary.until("generator ended")
+            async with asyncio.timeout(10):
+                while "generator ended" not in diary.words:
+                    gc.collect()  # Django leaves the generator to the garbage collector
+                    await let_pass(0.001)
 
     play_on_sockets(scene)
 
@@ -205,8 +210,7 @@ def test_what_does_not_end_is_cancelled_when_the_drain_timeout_is_over(
         async with table(make(diary, file), drain_timeout=0.1) as it:
             peer = await it.says(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
             await diary.until("stuck")
-        assert diary.words[-1] == ("shutdown" if framework == "starlette" else "cancelled")
-        assert "cancelled" in diary.words
+        assert [word for word in diary.words if word != "startup"][:2] == ["stuck", "cancelled"]
         await peer.wait_lost()
 
     play_on_sockets(scene)

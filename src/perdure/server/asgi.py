@@ -127,7 +127,11 @@ class AsgiConnection(InboundConnection):
     def _scope_of(self, request: Request) -> dict[str, Any]:
         scope = self._scope.copy()
         scope["asgi"] = {"version": "3.0", "spec_version": "2.5"}
-        scope["extensions"] = {"http.response.trailers": {}, "http.response.early_hint": {}}
+        scope["extensions"] = {
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+            "http.response.pathsend": {},
+        }
         scope["method"] = request.method.decode("ascii")
         scope["http_version"] = VERSION_WORDS.get(request.version, "1.1")
         target = request.target

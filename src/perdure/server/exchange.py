@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perdure.core import Interim, Reason, Request, Response, State, make_line, make_lines
 from perdure.server.gathering import Gathering
+from perdure.server.pathsend import PIECE_OCTETS, open_file, sized
 from perdure.server.response_heads import response_head
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ Message = MutableMapping[str, Any]
 
 CONTENT_HELD: Final = 65536
 """Request content held for the application before reading pauses (asyncio's own high water)."""
+HEARING_PASSES: Final = 8
+"""How often the loop goes round before a `send` to a client that is gone raises: a task of the application
+that listens for the disconnect acts first. Django's cancels the sender and cleans up; where the sender fails
+before, it does neither."""
 
 # Where the application is in its response.
 NOTHING, STARTED, STREAMING, TRAILERS, COMPLETE = range(5)
@@ -149,6 +154,8 @@ class AsgiExchange:
         connection = self._connection
         if connection.exchange is not self:
             if self._disconnected:
+                for _ in range(HEARING_PASSES):
+                    await asyncio.sleep(0)
                 raise OSError("the client has disconnected")
             raise RuntimeError(f"{kind} after the response was complete")
         if kind == "http.response.start":
@@ -163,6 +170,8 @@ class AsgiExchange:
                 await self._wait(self._senders)
         elif kind == "http.response.trailers":
             self._send_trailers(message)
+        elif kind == "http.response.pathsend":
+            await self._send_file(message["path"])
         elif kind == "http.response.early_hint":
             links = [make_line(b"Link", link) for link in message["links"]]
             connection.send_interim(Interim(103, links))
@@ -215,6 +224,29 @@ class AsgiExchange:
             self._gathering = None
             self._stage = TRAILERS if last else STREAMING
             connection.begin_response(gathering.head, gathering.content())
+
+    async def _send_file(self, path: str) -> None:
+        """Send a file as the whole content."""
+        head, connection = self._head, self._connection
+        if self._stage != STARTED or head is None:
+            raise self._unexpected("http.response.pathsend")
+        in_thread = connection.loop.run_in_executor
+        file, left = await in_thread(None, open_file, path)
+        with file:
+            self._head = sized(head, left)
+            more = True
+            while more:
+                octets = await in_thread(None, file.read, min(PIECE_OCTETS, left)) or b""
+                if connection.exchange is not self:
+                    raise OSError("the client has disconnected")
+                left -= len(octets)
+                if left and not octets:
+                    raise RuntimeError(f"{path} became shorter by {left} octets while it was sent")
+                # A response to HEAD is complete with its head, whatever the file holds.
+                more = left > 0 and connection.protocol.own_state is not State.DONE
+                self._send_body({"body": octets, "more_body": more})
+                while connection.writing_paused and connection.exchange is self:
+                    await self._wait(self._senders)
 
     def _send_trailers(self, message: Message) -> None:
         if self._stage != TRAILERS or self._trailers is None:

@@ -26,6 +26,9 @@ logger = logging.getLogger("perdure.server")
 
 EVICTED_AT_ONCE = 32
 """At most so many idle connections go for one new one (nginx)."""
+HEARING_SECONDS = 0.25
+"""How long a task may take to end by itself after it was told that its client is gone: Django's handler
+cancels the view then, and leaves it running where it is cancelled first."""
 CANCELLING_SECONDS = 1.0
 """How long a cancelled task may take to end."""
 
@@ -166,12 +169,12 @@ class Registry:
             connection.drain()
         loop = asyncio.get_running_loop()
         until = loop.time() + self.settings.drain_timeout
-        timer = loop.call_at(until, self.end_all, Reason.DRAIN_TIMEOUT)
+        timer = loop.call_at(until, self._cut_off_all, Reason.DRAIN_TIMEOUT)
         try:
             while self.connections:
                 self._all_closed = loop.create_future()
                 await self._all_closed
-            await self._finish_tasks(until - loop.time())
+            await self._finish_tasks(max(HEARING_SECONDS, until - loop.time()))
         finally:
             timer.cancel()
             self._all_closed = None
@@ -181,7 +184,7 @@ class Registry:
         own = asyncio.current_task()
         left = {task for task in self.tasks if task is not own and not task.done()}
         if left:
-            _, left = await asyncio.wait(left, timeout=max(0.0, seconds))
+            _, left = await asyncio.wait(left, timeout=seconds)
         for task in left:
             task.cancel()
         if left:
@@ -191,9 +194,12 @@ class Registry:
 
     def end_all(self, reason: Reason) -> None:
         """End every connection and task at once; exchanges under way are cut off."""
-        for connection in list(self.connections):
-            connection.cut_off(reason)
+        self._cut_off_all(reason)
         own = asyncio.current_task()
         for task in list(self.tasks):
             if task is not own:
                 task.cancel()
+
+    def _cut_off_all(self, reason: Reason) -> None:
+        for connection in list(self.connections):
+            connection.cut_off(reason)
