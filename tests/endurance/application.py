@@ -16,6 +16,7 @@ import functools
 import gc
 import json
 import os
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -106,6 +107,12 @@ def forget() -> int:
     held = sum(cache.cache_info().currsize for cache in ours)
     for cache in ours:
         cache.cache_clear()
+    for name, module in list(sys.modules.items()):
+        kept = [vars(module)[word] for word in vars(module) if word.startswith("_remembered")]
+        for thing in kept if name.startswith("perdure.") else ():
+            if isinstance(thing, dict):
+                held += len(thing)
+                thing.clear()
     return held
 
 

@@ -270,7 +270,7 @@ def allow_descriptors() -> None:
 def soak(seconds: float, connections: int, seed: int, through_gateway: bool = False) -> Outcome:
     """Start a server (or a gateway before one), torment it, stop it."""
     allow_descriptors()
-    warm_up_seconds = min(60.0, max(15.0, seconds / 4))
+    warm_up_seconds = min(60.0, max(30.0, seconds / 4))
     with ours.serve(APPLICATION, *FLAGS) as server:
         if not through_gateway:
             return run_loop(Soak(server, connections, seed).run(warm_up_seconds, seconds))
@@ -284,7 +284,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--through-gateway", action="store_true", help="torment perdure gateway")
+    parser.add_argument(
+        "--through-gateway",
+        action="store_true",
+        help="torment perdure gateway; tasks and objects are those of its origin",
+    )
     options = parser.parse_args(arguments)
     outcome = soak(options.minutes * 60, options.connections, options.seed, options.through_gateway)
     sys.stdout.write(outcome.summary())

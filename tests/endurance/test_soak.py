@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 
@@ -20,5 +21,8 @@ CONNECTIONS = 1000
 
 @pytest.mark.row("R103", "R120", "R121", "R122", "R183", "S7", "S16")
 def test_every_answer_belongs_to_its_request_and_nothing_is_left_of_a_thousand_connections() -> None:
+    # It may be told to take longer than a test that hangs is left alone.
+    assert sys.__stderr__ is not None
+    faulthandler.dump_traceback_later(3 * SECONDS + 300, exit=True, file=sys.__stderr__)
     outcome = soak(SECONDS, CONNECTIONS, seed=1)
     assert not outcome.complaints(), outcome.summary()
