@@ -7,7 +7,6 @@ The deadline means something else in each phase:
     LEFTOVER  unread content took too long to come: FIN
     IDLE      idle for longer than was advertised: FIN; or old enough to announce the end
     TUNNEL    what it carries knows
-    TUNNEL    what it carries knows
     ANSWER    never: how long an answer takes is the application's business
 
 RFC 9112 §9.5 (timeouts), §9.6 (tear-down); RFC 9110 §15.5.9 (408).
@@ -170,9 +169,6 @@ class Lifetime(Answering):
 
     def tunnel_drains(self) -> None:
         """The server shuts down: end the tunnel in good order, if what it carries knows how."""
-
-    def tunnel_time_over(self, now: float) -> None:
-        """What the tunnel set as its deadline passed."""
 
     def tunnel_time_over(self, now: float) -> None:
         """What the tunnel set as its deadline passed."""
