@@ -23,7 +23,7 @@ from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.frame_protocol import CloseReason
 
-from perdure.core import Interim, LocalViolation, Reason, Request, Response, State, make_lines
+from perdure.core import LocalViolation, Reason, Request, Response, State, make_lines
 from perdure.server.handshake import accept_fields, offered_subprotocols
 from perdure.server.response_heads import response_head
 from perdure.server.websocket_message import Assembly, MessageTooBig
@@ -203,8 +203,6 @@ class WebSocketExchange:
         lines, deflate = accept_fields(self._request, message.get("subprotocol"))
         lines += make_lines(message.get("headers") or ())
         lines += connection.own_fields()
-        if connection.protocol.awaits_continue:  # 9110 §7.8: 100 before 101
-            connection.send_interim(Interim(100))
         self._frames = Frames(ConnectionType.SERVER, [deflate] if deflate else [])
         try:
             connection.open_tunnel(Response(101, lines), self)
