@@ -19,9 +19,11 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from perdure.core.fields import HTTP_11, Facts, FieldLine, Version, gather
-from perdure.core.framing import NO_CONTENT, Framing
+from perdure.core.framing import NO_CONTENT, Framing, Outgoing
 
 NO_LINES: Final[tuple[FieldLine, ...]] = ()
+Prepared: TypeAlias = "dict[tuple[Facts, bytes, int | None], tuple[Outgoing, bytes]]"
+"""See `Response`."""
 
 
 class Request:
@@ -63,11 +65,24 @@ class Request:
 class Response:
     """The head of a final response, or of a 101 (which is final as far as HTTP goes).
 
-    Attributes: as of `Request`; `reason_phrase` is None for the usual phrase of the status; `block` is
-        what `writer.block` made of the fields, where somebody sends the same ones again and again.
+    Attributes: as of `Request`; `reason_phrase` is None for the usual phrase of the status.
+
+    Where somebody sends the same response again and again, `block` is what `writer.block` made of
+    the fields, and `prepared`, if it is made {}, keeps what was sent before: by the facts and method
+    of the request and the length of the content, the framing and the octets up to the framing line.
     """
 
-    __slots__ = ("block", "end", "facts", "fields", "framing", "reason_phrase", "status", "version")
+    __slots__ = (
+        "block",
+        "end",
+        "facts",
+        "fields",
+        "framing",
+        "prepared",
+        "reason_phrase",
+        "status",
+        "version",
+    )
 
     def __init__(
         self,
@@ -87,6 +102,7 @@ class Response:
         self.framing = framing
         self.end = end
         self.block: bytes | None = None
+        self.prepared: Prepared | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.fields)} fields, {self.framing.kind.name})"

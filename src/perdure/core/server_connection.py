@@ -7,13 +7,21 @@ RFC 9112 §3 (requests), §9.3 (persistence), §9.6 (announcing a close); RFC 91
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from perdure.core import writer
 from perdure.core.connection import NO_REQUEST, Connection
 from perdure.core.errors import RemoteViolation
-from perdure.core.events import Event, Interim, Request, Response
+from perdure.core.events import Event, Interim, Prepared, Request, Response
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
-from perdure.core.framing import NO_CONTENT, Framing, framed_by_length, request_framing, response_to_send
+from perdure.core.framing import (
+    NO_CONTENT,
+    Framing,
+    Outgoing,
+    framed_by_length,
+    request_framing,
+    response_to_send,
+)
 from perdure.core.heads import RequestHeads
 from perdure.core.keepalive import format_hints
 from perdure.core.limits import SERVER_LIMITS, Limits
@@ -43,11 +51,21 @@ _remembered_framing = lru_cache(512)(response_to_send)
 _remembered_request_framing = lru_cache(512)(request_framing)
 
 
+MOST_PREPARED: Final = 64
+"""Ways of sending one response that are remembered: by request facts, method and length."""
+
+
 @lru_cache(4096)
 def _hints_11(timeout: int | None, maximum: int | None) -> Announcement:
     """What a response says to an HTTP/1.1 client whose connection persists, hints being stated."""
     hints = format_hints(timeout, maximum)
     return Announcement((b"keep-alive",), hints) if hints else SAY_NOTHING
+
+
+@lru_cache(4096)
+def _end_of_head_11(timeout: int | None, maximum: int | None) -> bytes:
+    """What is said of persistence in that case, and the blank line."""
+    return writer.connection_lines(*_hints_11(timeout, maximum)) + b"\r\n"
 
 
 class ServerConnection(Connection):
@@ -134,6 +152,9 @@ class ServerConnection(Connection):
             raise self._local(
                 f"a {type(head).__name__} cannot be sent by a server that is {self.own_state.value}"
             )
+        prepared = head.prepared
+        if prepared is not None and (octets := self._send_prepared(prepared, length)) is not None:
+            return octets
         if self.peer_state is _IDLE and self.reason is None and self.limit is None:
             raise self._local("there is no request to answer, and no reason to end (9112 §9.2)")
         if head.status == 101:
@@ -143,30 +164,63 @@ class ServerConnection(Connection):
         line = writer.status_line(head.status, head.reason_phrase)
         # Nothing raises from here on: a head that cannot be sent leaves everything as it was.
         framing = self.response_framing = outgoing.framing
-        terms = self._terms
-        maximum = None if terms.max_requests is None else terms.max_requests - self.exchanges - 1
         reason = self.reason
         if reason is None:
-            if (
-                self.peer_state is _DONE  # so nothing is unread, and nothing awaits a 100
-                and self.limit is None
-                and (maximum is None or maximum > 0)
-                and terms.persist
-                and not self.half_closed
-                and self._request_method != b"CONNECT"
-            ):
+            if self.peer_state is _DONE and self._no_limit_near():  # so nothing is unread or awaits a 100
                 reason = decide_plain(request, head.facts, framing, None)
             # 0.9 µs where it can be left out, which is nearly always (bench/bench_server.py).
             reason = self.reason = reason or self._decide(head, framing, length is not None)
+            if prepared is not None and reason is _PERSISTS_11 and self.peer_state is _DONE:
+                self._prepare(head, prepared, outgoing, length)
+        terms = self._terms
         if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
-            announcement = _hints_11(terms.keep_alive_timeout, maximum)
+            announcement = _hints_11(terms.keep_alive_timeout, self._requests_left())
         else:
             announcement = announce_response(
-                reason, request.version, terms.announce, terms.keep_alive_timeout, maximum
+                reason, request.version, terms.announce, terms.keep_alive_timeout, self._requests_left()
             )
         self._begin_sending(outgoing, length is not None)
         self.awaits_continue = False
         return writer.head(line, head.fields, announcement, outgoing.line, outgoing.drop_length, head.block)
+
+    def _no_limit_near(self) -> bool:
+        """True if `_limit_reached` would say None; it may be False all the same."""
+        terms, most = self._terms, self._terms.max_requests
+        return (
+            self.limit is None
+            and (most is None or most > self.exchanges + 1)
+            and terms.persist
+            and not self.half_closed
+            and self._request_method != b"CONNECT"
+        )
+
+    def _requests_left(self) -> int | None:
+        most = self._terms.max_requests
+        return None if most is None else most - self.exchanges - 1
+
+    def _prepare(self, head: Response, prepared: Prepared, outgoing: Outgoing, length: int | None) -> None:
+        """Remember how a response is sent that lets an HTTP/1.1 connection persist."""
+        if head.block is not None and not outgoing.drop_length and len(prepared) < MOST_PREPARED:
+            line = writer.status_line(head.status, head.reason_phrase)
+            octets = b"".join((line, head.block, outgoing.line))
+            prepared[self._request_facts, self._request_method, length] = outgoing, octets
+
+    def _send_prepared(self, prepared: Prepared, length: int | None) -> bytes | None:
+        """Send a head as it was sent before, if nothing of this exchange asks for another look.
+
+        Framing, status line, decision and head are one look-up: 2 µs less (bench/bench_server.py).
+        """
+        if self.reason is not None or self.peer_state is not _DONE or not self._no_limit_near():
+            return None
+        terms = self._terms
+        known = prepared.get((self._request_facts, self._request_method, length))
+        if known is None or terms.announce is not _ALWAYS:
+            return None
+        outgoing, octets = known
+        self.response_framing = outgoing.framing
+        self.reason = _PERSISTS_11
+        self._begin_sending(outgoing, length is not None)
+        return octets + _end_of_head_11(terms.keep_alive_timeout, self._requests_left())
 
     @property
     def unmet_expectation(self) -> bool:

@@ -73,6 +73,7 @@ def response_head(message: Mapping[str, Any]) -> Response:
     if head.block is not None and len(head.block) <= REMEMBERED_HEAD_OCTETS:
         if len(_latest.heads) >= REMEMBERED_HEADS:
             _latest.heads.clear()
+        head.prepared = {}
         _latest.heads[said] = head
     return head
 
