@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import inf
 
 import pytest
@@ -102,3 +103,22 @@ def test_closes_at_one_moment_and_one_age_are_a_timer(learning: Learning) -> Non
     for age in (5.0, 5.0, 5.2):
         learning.saw_close(age, now=100.0)
     assert learning.limit(100.0) == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    ("closes", "limit"),
+    [
+        ([5.0], 4.5),
+        ([0.5], math.inf),
+        ([0.5, 0.52], 0.468),
+        ([0.5, 0.9], math.inf),
+        ([0.05, 0.05, 0.05], math.inf),
+    ],
+    ids=["usual", "unusual", "unusual, twice", "unlike each other", "too short for any limit"],
+)
+def test_an_unusually_short_limit_has_to_be_seen_twice(closes: list[float], limit: float) -> None:
+    learning = Learning()
+    for number, idle_seconds in enumerate(closes):
+        learning.saw_close(idle_seconds, number * 10.0)
+    assert learning.limit(100.0) == pytest.approx(limit)
+    assert learning.caution(100.0) == pytest.approx(0.9 * min(closes))

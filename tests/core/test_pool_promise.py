@@ -143,8 +143,9 @@ def test_no_post_fails_though_the_server_never_tells_its_limit(gaps: str, client
     assert (world.failed, world.done) == (0, POSTS)
 
 
-@pytest.mark.parametrize(("gaps", "least"), [("back to back", 637), ("0.15 s", 637), ("mixed", 130)])
+@pytest.mark.parametrize(("gaps", "least"), [("back to back", 636), ("0.15 s", 636), ("mixed", 130)])
 def test_posts_of_one_client_share_connections_as_far_as_is_proven(gaps: str, least: int) -> None:
+    """The limit of this server is an unusual one: two closes tell it, each costs a dial."""
     chance = random.Random(1)
     world = World(PoolSettings(), lambda: GAPS[gaps](chance))
     world.run(clients=1)

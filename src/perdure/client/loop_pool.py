@@ -19,6 +19,7 @@ RFC 9112 §9.2 to §9.5.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -48,6 +49,8 @@ from perdure.wire.errors import WireError
 from perdure.wire.network import Network
 from perdure.wire.sweep import Sweeper
 from perdure.wire.tls import TlsContext
+
+logger = logging.getLogger("perdure.client")
 
 __all__ = ["Granted", "Lease", "LoopPool", "PooledWire"]
 
@@ -288,7 +291,11 @@ class LoopPool(Generic[W]):
         if lease is None:  # nobody waits: a connection made in advance
             self.ledger.discard(entry, Reason.CANCELLED, self.now())
             return
-        lease.granted(entry)
+        try:
+            lease.granted(entry)
+        except Exception:  # one caller's fault must not cost the others their turn
+            logger.exception("%s: a caller failed as it got its connection", ticket.origin)
+            self.ledger.discard(entry, Reason.LOCAL_FAULT, self.now())
 
     def _refused(self, ticket: Ticket) -> None:
         lease = self._forget(ticket)

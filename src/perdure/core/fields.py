@@ -230,7 +230,8 @@ class Facts:
 
 _remembered_facts: Final[dict[tuple[object, ...], Facts]] = {}
 _MOST_SPECIALS: Final = 8
-"""An unusual head is not worth remembering."""
+_MOST_SPECIAL_OCTETS: Final = REMEMBERED_LINE_OCTETS * 2
+"""An unusual head is not worth remembering; with REMEMBERED_LINES of them this bounds the memory."""
 
 
 def gather(version: Version, is_request: bool, lines: Sequence[FieldLine]) -> Facts:
@@ -245,7 +246,7 @@ def gather(version: Version, is_request: bool, lines: Sequence[FieldLine]) -> Fa
     if facts is None:
         specials = [line for line in lines if line[3]]
         facts = Facts(version, is_request, specials)
-        if len(specials) <= _MOST_SPECIALS:
+        if len(specials) <= _MOST_SPECIALS and sum(len(line[4]) for line in specials) <= _MOST_SPECIAL_OCTETS:
             if len(_remembered_facts) >= REMEMBERED_LINES:
                 _remembered_facts.clear()
             _remembered_facts[key] = facts

@@ -155,9 +155,11 @@ class RequestHeads:
         return parsed
 
 
-@lru_cache(REMEMBERED_START_LINES)
 def _is_host(value: bytes) -> bool:
     return HOST.fullmatch(value) is not None
+
+
+_remembered_is_host = lru_cache(REMEMBERED_START_LINES)(_is_host)
 
 
 def _check_host(facts: Facts) -> None:
@@ -166,7 +168,10 @@ def _check_host(facts: Facts) -> None:
     if len(hosts) > 1 or (not hosts and facts.version >= HTTP_11):
         message = f"{len(hosts)} Host fields, exactly 1 expected (9112 §3.2)"
         raise RemoteViolation(message, Reason.BAD_SYNTAX)
-    if hosts and not _is_host(hosts[0]):
+    if not hosts:
+        return
+    is_host = _remembered_is_host if len(hosts[0]) <= REMEMBERED_START_LINE_OCTETS else _is_host
+    if not is_host(hosts[0]):
         raise RemoteViolation(f"Host is {hosts[0][:60]!r} (9112 §3.2)", Reason.BAD_SYNTAX)
 
 

@@ -30,8 +30,10 @@ NEVER_NOMINATED: Final = frozenset(
         b"authorization",
         b"content-length",
         b"cookie",
+        b"expect",
         b"forwarded",
         b"host",
+        b"idempotency-key",
         b"max-forwards",
         b"set-cookie",
         b"trailer",
@@ -39,7 +41,7 @@ NEVER_NOMINATED: Final = frozenset(
         b"via",
     ]
 )
-"""Fields that frame, route or authenticate; X-Forwarded-* belongs to them by its prefix."""
+"""Fields that frame, route, authenticate or tell what may be repeated; X-Forwarded-* belongs to them too."""
 
 MOST_OPTIONS: Final = 10
 """More connection options than this is no honest message (Envoy refuses there too)."""

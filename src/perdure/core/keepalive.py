@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+REMEMBERED_OCTETS: Final = 128
+"""A longer field is parsed anew each time: nobody but an attacker sends one."""
 LONGEST_HINT_SECONDS: Final = 600
 """A longer timeout is honoured as this much (undici caps there too): servers overstate."""
 
@@ -52,10 +54,11 @@ def parse(values: Iterable[bytes]) -> Hints:
     RFC 9112 appendix C.2.2.
     """
     joined = b",".join(values)
-    return _parse(joined) if joined else NO_HINTS
+    if not joined:
+        return NO_HINTS
+    return _remembered_parse(joined) if len(joined) <= REMEMBERED_OCTETS else _parse(joined)
 
 
-@lru_cache(512)
 def _parse(joined: bytes) -> Hints:
     known: dict[bytes, int] = {}
     others: list[tuple[bytes, bytes]] = []
@@ -68,6 +71,9 @@ def _parse(joined: bytes) -> Hints:
         elif name:
             others.append((name, value))
     return Hints(known.get(b"timeout"), known.get(b"max"), tuple(others))
+
+
+_remembered_parse = lru_cache(512)(_parse)
 
 
 def parse_keep_alive(value: bytes) -> tuple[int | None, int | None]:

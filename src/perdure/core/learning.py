@@ -10,7 +10,9 @@ A server that restarts also closes idle connections, at any age, and must not en
 for ten minutes. So a close is not believed as a limit if a connection of the origin outlived
 that age recently, or if others were closed at the same moment at other ages: a timer has one
 age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
-age is believed. Whoever may not fail asks `caution`, which believes every close.
+age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age.
+
+Whoever may not fail asks `caution`, which believes every close.
 
 RFC 9112 §9.5 (servers close idle connections whenever they like), §9.3.1.
 """
@@ -28,6 +30,10 @@ FRACTION: Final = 0.9
 """Of the age seen: clocks, and the time a request travels."""
 SAME_MOMENT_SECONDS: Final = 1.0
 SAME_AGE_FACTOR: Final = 1.5
+USUAL_LIMIT_SECONDS: Final = 1.0
+"""Apache, lighttpd and gunicorn count in seconds; their least is one."""
+SHORTEST_LIMIT_SECONDS: Final = 0.1
+"""A close at a younger age is never an idle limit: a restart, or an end that was not announced."""
 SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
 """A shorter survival is not noted while a longer one is this recent: bounds the notes to 8 or 9."""
 
@@ -58,7 +64,7 @@ class Learning:
 
         Longer survivals are worth no more than `FRACTION` of it from now on.
         """
-        believed = idle_seconds >= self.proven(now)
+        believed = idle_seconds >= self.proven(now) and self._may_be_a_limit(idle_seconds)
         moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
         if any(_unlike(close.idle_seconds, idle_seconds) for close in moment):
             believed = False
@@ -69,6 +75,13 @@ class Learning:
         if self._survivals and self._survivals[0][1] > FRACTION * idle_seconds:
             self._survivals = deque(kept for kept in self._survivals if kept[1] <= FRACTION * idle_seconds)
             self.saw_survival(FRACTION * idle_seconds, now)
+
+    def _may_be_a_limit(self, idle_seconds: float) -> bool:
+        """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice."""
+        if idle_seconds >= USUAL_LIMIT_SECONDS:
+            return True
+        again = any(not _unlike(close.idle_seconds, idle_seconds) for close in self._closes)
+        return again and idle_seconds >= SHORTEST_LIMIT_SECONDS
 
     def saw_survival(self, idle_seconds: float, now: float) -> None:
         """Note that a connection was alive after it had lain idle so long."""

@@ -42,7 +42,10 @@ NEVER_NAMED: Final = frozenset([b"", b"close", b"keep-alive", *NEVER_NOMINATED])
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-@lru_cache(1024)
+REMEMBERED_OCTETS: Final = 256
+"""Longer start lines are made anew each time: peers choose what stands in them."""
+
+
 def status_line(status: int, phrase: bytes | None) -> bytes:
     """A status line with its CRLF; the SP after the status is always there (R24).
 
@@ -51,6 +54,12 @@ def status_line(status: int, phrase: bytes | None) -> bytes:
 
     RFC 9112 §4.
     """
+    if phrase is None or len(phrase) <= REMEMBERED_OCTETS:
+        return _remembered_status_line(status, phrase)
+    return _status_line(status, phrase)
+
+
+def _status_line(status: int, phrase: bytes | None) -> bytes:
     if phrase is None:
         phrase = PHRASES.get(status, b"")
     if not 100 <= status <= 999 or not FIELD_VALUE.fullmatch(phrase):
@@ -58,7 +67,9 @@ def status_line(status: int, phrase: bytes | None) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase)
 
 
-@lru_cache(1024)
+_remembered_status_line = lru_cache(1024)(_status_line)
+
+
 def request_line(method: bytes, target: bytes, version: Version) -> bytes:
     """A request line with its CRLF.
 
@@ -67,10 +78,18 @@ def request_line(method: bytes, target: bytes, version: Version) -> bytes:
 
     RFC 9112 §3.
     """
+    make = _remembered_request_line if len(target) <= REMEMBERED_OCTETS else _request_line
+    return make(method, target, version)
+
+
+def _request_line(method: bytes, target: bytes, version: Version) -> bytes:
     line = b"%b %b HTTP/%d.%d" % (method, target, *version)
     if not REQUEST_LINE.fullmatch(line):
         raise LocalViolation(f"not a request line: {line[:80]!r} (9112 §3)", Reason.LOCAL_FAULT)
     return line + b"\r\n"
+
+
+_remembered_request_line = lru_cache(1024)(_request_line)
 
 
 @lru_cache(4096)

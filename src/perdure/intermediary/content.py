@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure.core import ClientConnection, Data, EndOfMessage, FieldLine, FramingKind, Request
+from perdure.core.fields import EXPECT
 
 HELD_OCTETS: Final = 65536
 """Request content kept to be sent again, or until there is a connection (Pingora's buffer, too);
@@ -67,6 +68,8 @@ class Upload:
             LocalViolation: the request cannot be sent so.
         """
         content = b"".join(self.pieces or ())
+        if self.complete and request.facts.expectations:
+            request = _without_expectation(request)
         if self.complete and not self.trailers:
             return protocol.send_whole(request, content)
         octets = protocol.send(request)
@@ -75,3 +78,9 @@ class Upload:
         if self.complete:
             octets += protocol.send(EndOfMessage(self.trailers))
         return octets
+
+
+def _without_expectation(request: Request) -> Request:
+    """The same request for content that is here already: there is nothing left to wait for."""
+    lines = [line for line in request.fields if line.kind != EXPECT]
+    return Request(request.method, request.target, lines, request.version, None, request.framing, request.end)

@@ -132,13 +132,17 @@ class Exchange(Answer):
             self._seek(False)
 
     def _seek(self, fresh: bool) -> None:
-        request, upload = self._request, self._upload
-        replayable = upload is None or upload.replayable(request)
-        repeatable = is_repeatable(request.method, request.facts.idempotency_key, replayable)
+        upload = self._upload
+        repeatable = self._is_repeatable(upload is None or upload.replayable(self._request))
         pool = self._shared.pool
         lease = pool.lease(self.origin.key, repeatable, self._connected, self._refused, fresh)
         if lease is not None:
             self._lease = lease
+
+    def _is_repeatable(self, replayable: bool) -> bool:
+        """Judged by what goes out: a hook, or the hop, may have changed what came in."""
+        sent = self._forwarded
+        return is_repeatable(sent.method, sent.facts.idempotency_key, replayable)
 
     def _connected(self, entry: Entry[OriginWire]) -> None:
         """There is a connection: send the head, and what there is of the content."""
@@ -147,6 +151,9 @@ class Exchange(Answer):
         wire.exchange = self
         protocol = wire.protocol
         upload = self._upload
+        if wire.spent() or not protocol.persists:  # it ended on its way to us
+            self.origin_failed(Reason.PEER_CLOSED)
+            return
         try:
             if upload is None:
                 octets = protocol.send_whole(self._forwarded)
@@ -155,6 +162,10 @@ class Exchange(Answer):
                 octets = upload.first_octets(protocol, self._forwarded)
         except LocalViolation as violation:
             self.origin_failed(Reason.LOCAL_FAULT, str(violation))
+            return
+        except Exception:  # a hook left something behind that is no request: the client must not wait
+            logger.exception("%s: the request cannot be sent", self.origin)
+            self.origin_failed(Reason.LOCAL_FAULT)
             return
         wire.write(octets)
         wire.deadline = wire.now() + wire.read_timeout
@@ -168,8 +179,7 @@ class Exchange(Answer):
 
     def _keep_or_let_go(self, upload: Upload) -> None:
         """Keep content only as long as it may have to be sent again."""
-        request = self._request
-        if not is_repeatable(request.method, request.facts.idempotency_key, not upload.too_much):
+        if not self._is_repeatable(not upload.too_much):
             upload.let_go()
 
     def _send_content(self, wire: OriginWire, upload: Upload, octets: bytes) -> None:
@@ -225,14 +235,14 @@ class Exchange(Answer):
     def _may_retry(self, reason: Reason, answered: bool) -> bool:
         if reason not in GONE or self.wire is None or not self._shared.settings.retry:
             return False
-        request, upload = self._request, self._upload
+        sent, upload = self._forwarded, self._upload
         failure = Failure(
-            request.method,
+            sent.method,
             self.wire.entry.reused,
             1,  # a pooled connection is looked at before it is used, so something was written
             answered,
             upload is None or upload.pieces is not None,
-            request.facts.idempotency_key,
+            sent.facts.idempotency_key,
             self._retried,
         )
         return may_retry(failure).allowed

@@ -89,6 +89,8 @@ class GatewayConnection(InboundConnection):
 
     def _forward(self, request: Request) -> None:
         rules = self._shared.rules
+        if request.target[:1] != b"/" and self.refuses_secured(request):
+            return
         if seen_before(request.fields, rules):
             self.refuse_with(LOOP)
             return

@@ -130,6 +130,16 @@ class InboundConnection(Lifetime):
             self._held = False
             self._next_exchange()
 
+    def refuses_secured(self, request: Request) -> bool:
+        """Refuse a secured target on a connection that is not; False if there is nothing to refuse.
+
+        RFC 9110 §7.4 (R152).
+        """
+        if self.tls or request.target[:6].lower() != b"https:":
+            return False
+        self.refuse(421, "a secured resource was asked for on a connection that is not (9110 §7.4)")
+        return True
+
     # Exchanges.
 
     def _begin(self, request: Request) -> None:
@@ -194,6 +204,7 @@ class InboundConnection(Lifetime):
         elif self._cycling:
             self._again = True
             self.phase = LEFTOVER  # what is left of the events at hand is nobody's content any more
+            self._content_octets = 0
         else:
             self._run(self._cycle())
 

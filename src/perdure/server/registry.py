@@ -101,6 +101,7 @@ class Registry:
         self.connections.add(connection)
         number = self.opened
         most = self.most
+        crowded = self._by_address is not None and self._is_one_too_many(connection, self._by_address)
         if len(self.connections) - self.ending > max(1, most * 15 // 16):
             self._evict(min(EVICTED_AT_ONCE, max(1, len(self.idle) // 8)))
         staying = len(self.connections) - self.ending
@@ -110,16 +111,16 @@ class Registry:
                 connection.end_connection(Reason.PRESSURE)
             else:  # those that are about to go do not count, but there must be an end to their number too
                 connection.cut_off(Reason.PRESSURE)
-        elif self._by_address is not None:
-            self._count_address(connection, self._by_address, number)
+        elif crowded:
+            logger.warning("connection %d: refused, too many are open from its address", number)
+            connection.end_connection(Reason.PRESSURE)
         return number
 
-    def _count_address(self, connection: Lifetime, by_address: Counter[str], number: int) -> None:
+    def _is_one_too_many(self, connection: Lifetime, by_address: Counter[str]) -> bool:
+        """Count a connection for its address; True if the address has more than it may."""
         host = host_of(connection.peer_address)
         by_address[host] += 1
-        if by_address[host] > (self.settings.max_per_address or 0):
-            logger.warning("connection %d: refused, %d are open from %s", number, by_address[host] - 1, host)
-            connection.end_connection(Reason.PRESSURE)
+        return by_address[host] > (self.settings.max_per_address or 0)
 
     def fit_descriptors(self, limit: int | None) -> None:
         """Keep the number of connections below that of descriptors, so that idle ones go in time.
