@@ -159,7 +159,11 @@ class InboundConnection(Lifetime):
             self.exchange_begins(request)
         except Exception:  # of ours: whoever was being served when this one began must not see it
             logger.exception("connection %d: beginning an exchange failed", self.number)
-            self.cut_off(Reason.LOCAL_FAULT)
+            self.exchange_aborted(Reason.LOCAL_FAULT)
+            if self.protocol.own_state is State.IDLE:
+                self.refuse(500, "Internal Server Error")
+            else:
+                self.cut_off(Reason.LOCAL_FAULT)
 
     def _take_content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
         self._content_octets += len(octets)
