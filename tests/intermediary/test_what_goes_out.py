@@ -77,6 +77,7 @@ def test_a_request_that_a_hook_has_spoilt_is_answered_and_costs_no_connection(pl
         for _ in range(3):
             client.send(GET.replace(b"GET /", b"GET /spoilt"))
             assert status((await answer(client))[0]) >= 500
+            await stage.origin.accept()  # dialled, and given up
         _, inner, _ = await stage.asked()
         inner.send(OK)
 

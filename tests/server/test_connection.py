@@ -368,8 +368,10 @@ def test_a_fault_of_ours_at_the_beginning_of_an_exchange_ends_only_that_connecti
 
             monkeypatch.setattr(AsgiConnection, "exchange_begins", fail_on_bad)
             peer.send(GET + b"GET /bad HTTP/1.1\r\nHost: x\r\n\r\n")
-            await peer.receive_all()
-            assert peer.reset
+            assert (await answer_from(peer)).status == 200
+            refused = await answer_from(peer)
+            assert (refused.status, refused.options) == (500, {b"close"})
+            assert await peer.receive_all() == b""
             _, answer = await stand.ask()
             assert answer.status == 200
 

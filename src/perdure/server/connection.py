@@ -161,6 +161,7 @@ class InboundConnection(Lifetime):
             logger.exception("connection %d: beginning an exchange failed", self.number)
             self.exchange_aborted(Reason.LOCAL_FAULT)
             if self.protocol.own_state is State.IDLE:
+                self.protocol.limit = Reason.LOCAL_FAULT
                 self.refuse(500, "Internal Server Error")
             else:
                 self.cut_off(Reason.LOCAL_FAULT)
