@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from perdure.core.errors import Error, ProtocolViolation
+from perdure.core.errors import Error
 from perdure.core.reason import Reason
 from perdure.wire import errors as wire
 
@@ -129,24 +129,4 @@ def connect_failure(error: wire.WireError) -> ExchangeError:
     kind = ConnectTimeout if isinstance(error, wire.ConnectTimeout) else ConnectError
     failure = kind(str(error), error.reason)
     failure.__cause__ = error
-    return failure
-
-
-def read_failure(error: wire.WireError) -> ExchangeError:
-    """The error of an exchange that a wire ended while a response was awaited."""
-    kind = ReadTimeout if isinstance(error, wire.ReadTimeout) else ReadError
-    if isinstance(error, wire.WriteTimeout):
-        kind = WriteTimeout  # type: ignore[assignment]  # both are ExchangeError
-    failure = kind(str(error), error.reason)
-    failure.__cause__ = error
-    return failure
-
-
-def violation_failure(violation: ProtocolViolation, local: bool) -> ExchangeError:
-    """The error of an exchange in which one side broke the protocol."""
-    kind: type[ExchangeError] = LocalProtocolError if local else RemoteProtocolError
-    if violation.reason is Reason.INCOMPLETE:
-        kind = ResponseIncomplete
-    failure = kind(str(violation), violation.reason)
-    failure.__cause__ = violation
     return failure
