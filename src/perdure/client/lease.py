@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from perdure.client.errors import ConnectTimeout, ExchangeError, PoolTimeout
 from perdure.core.pool import Entry, Ticket
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""How long a dial that outlasts the deadline is trusted: its connection may become another's."""
 
 
 class Refuses(Protocol):
@@ -47,7 +50,7 @@ class Lease:
 
     def deadline_reached(self, now: float) -> None:
         """Give up; a dial of its own has a time limit of its own, unless the caller set this one."""
-        self.deadline = math.inf
+        self.deadline = now + LOOK_AGAIN_SECONDS if self.ticket.dials else math.inf
         where = self.ticket.origin
         if not self.ticket.dials:
             self.pool.refuse(self, PoolTimeout(f"{where}: no connection became free in time"))
