@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import tracemalloc
 
 import pytest
 
@@ -39,3 +41,15 @@ def test_what_is_not_gzip_is_an_error(content: bytes) -> None:
     with pytest.raises(DecodingError):
         decoded(fields, content)
     assert decoded((), content) == content
+
+
+def test_little_more_than_the_piece_in_hand_is_kept_however_much_was_given() -> None:
+    packed = gzip.compress(random.Random(7).randbytes(64 * PIECE_OCTETS), 1)
+    tracemalloc.start()
+    try:
+        lengths = [len(piece) for piece in GzipDecoder().decode(packed)]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(lengths) == 64 * PIECE_OCTETS
+    assert most < 8 * PIECE_OCTETS, "a copy of what is left for every piece would be quadratic"

@@ -1,6 +1,7 @@
 """Undo the gzip content coding; any other coding is left to the caller.
 
-Memory stays bounded however far the content expands: pieces are at most PIECE_OCTETS.
+However far the content expands, pieces are at most PIECE_OCTETS, and so is what waits to be
+decoded: memory is bounded where content is streamed, and the work is linear in its length.
 
 RFC 9110 §8.4 (Content-Encoding), §8.4.1.3 (gzip), RFC 1952 §2.2 (several members).
 """
@@ -37,6 +38,11 @@ class GzipDecoder:
         Raises:
             DecodingError: it is not gzip.
         """
+        waiting = memoryview(octets)
+        for start in range(0, len(waiting), PIECE_OCTETS):
+            yield from self._decode(waiting[start : start + PIECE_OCTETS])
+
+    def _decode(self, octets: bytes | memoryview) -> Iterator[bytes]:
         while octets:
             if self._member.eof:  # 1952 §2.2: members simply follow one another
                 self._member = zlib.decompressobj(_GZIP)
