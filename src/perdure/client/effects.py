@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
 from perdure.core.client_connection import ClientConnection
+from perdure.core.fields import HTTP_11
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
 
@@ -18,6 +19,9 @@ SEND_LAST: Final = 3
 RECEIVE: Final = 4
 HEAD: Final = 5
 CONTENT: Final = 6
+
+REMEMBERED_ORIGINS: Final = 1024
+"""As many as the pool's ledger remembers; of one forgotten, content is gathered first, once."""
 
 Effect: TypeAlias = tuple[int, Any]
 Flow: TypeAlias = Generator[Effect, Any, None]
@@ -67,11 +71,21 @@ class Shared:
     """What the exchanges of one client share.
 
     Attributes:
-        speaks_11: origins that were seen to speak HTTP/1.1, of which content of unknown length
-            may be sent (RFC 9112 §6.1).
+        speaks_11: origins that were lately seen to speak HTTP/1.1, to which content of unknown
+            length may be sent (RFC 9112 §6.1): REMEMBERED_ORIGINS at most.
     """
 
     def __init__(self, settings: ClientSettings, pool: Pool) -> None:
         self.settings = settings
         self.pool = pool
-        self.speaks_11: set[Origin] = set()
+        self.speaks_11: dict[Origin, None] = {}
+
+    def saw_version(self, origin: Origin, version: tuple[int, int]) -> None:
+        """Remember whether an origin speaks HTTP/1.1; of too many the first seen is forgotten."""
+        known = self.speaks_11
+        if version < HTTP_11:
+            known.pop(origin, None)
+        elif origin not in known:
+            known[origin] = None
+            if len(known) > REMEMBERED_ORIGINS:
+                del known[next(iter(known))]

@@ -284,11 +284,7 @@ class Exchange:
         self.response = response
         if not connection.persists:
             self.use.ends = connection.reason
-        origin = self.asked.location.origin
-        if response.version >= HTTP_11:
-            self._shared.speaks_11.add(origin)
-        else:
-            self._shared.speaks_11.discard(origin)
+        self._shared.saw_version(self.asked.location.origin, response.version)
         if not self._sending:
             return
         if self._awaits_continue or not connection.persists:
