@@ -75,3 +75,30 @@ def test_the_last_failure_is_told_when_all_fail() -> None:
             await race([], 0.05)
 
     run(scene())
+
+
+def test_a_winner_that_nobody_takes_any_more_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        second_began = asyncio.Event()
+        target = Target(socket.AF_INET, ("127.0.0.1", 9))
+        late = Target(socket.AF_INET, ("127.0.0.2", 9))
+        winner = socket.socket()
+
+        async def attempt(tried: Target) -> socket.socket:
+            if tried is target:
+                await second_began.wait()
+                return winner
+            second_began.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                racing.cancel()  # the race is decided, and the loser is being given up
+            raise AssertionError
+
+        monkeypatch.setattr("perdure.wire.happy.attempt", attempt)
+        racing = asyncio.ensure_future(race([target, late], 0.0))
+        with pytest.raises(asyncio.CancelledError):
+            await racing
+        assert winner.fileno() == -1
+
+    run(scene())

@@ -23,6 +23,7 @@ async def race(targets: list[Target], stagger: float) -> socket.socket:
     waiting = list(targets)
     pending: set[asyncio.Task[socket.socket]] = set()
     error: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+    winner: socket.socket | None = None
     try:
         while waiting or pending:
             if waiting:
@@ -36,7 +37,12 @@ async def race(targets: list[Target], stagger: float) -> socket.socket:
             error = failure or error
         raise error
     finally:
-        await _give_up(pending)
+        try:
+            await _give_up(pending)
+        except BaseException:
+            if winner is not None:  # who asked was cancelled: nobody takes it
+                winner.close()
+            raise
 
 
 async def attempt(target: Target) -> socket.socket:
