@@ -6,14 +6,16 @@ import asyncio
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from perdure.commands.demo import Measured, table
+from perdure.commands.demo import Child, Measured, running, table
 from perdure.commands.demo_origin import CONTENT, application
+from perdure.commands.outcome import CouldNot
 from tests.programs import COMMAND, ENVIRONMENT, document, perdure
 
 
@@ -79,3 +81,36 @@ def test_origin_of_the_demo_answers_a_kilobyte() -> None:
 def test_readme_and_makefile_start_the_demo_by_its_name() -> None:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
     assert "bin/perdure demo" in makefile
+
+
+CHATTERER = """#!{python}
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print('{{"urls": ["http://127.0.0.1:1"]}}', flush=True)
+sys.stderr.write("warning " * 32768)
+sys.stderr.flush()
+signal.sigwait([signal.SIGTERM])
+print('{{"connections": 3}}', flush=True)
+"""
+SULKER = """#!{python}
+import sys
+sys.exit("no such address")
+"""
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(text.format(python=sys.executable))
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_child_that_warns_a_lot_is_not_held_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", script(tmp_path / "chatterer", CHATTERER))
+    with running("serve") as child:
+        assert child.stop() == {"connections": 3}
+
+
+def test_child_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", script(tmp_path / "sulker", SULKER))
+    with pytest.raises(CouldNot, match="serve did not start: no such address"):
+        Child("serve")

@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,14 +90,19 @@ class Child:
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "perdure", *arguments]
+        # A file and no pipe: nobody reads it before the end, and a full pipe would block the child.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed with the child
         # A session of its own: Ctrl-C reaches us alone, and we end it in order.
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command, stdout=subprocess.PIPE, stderr=self._errors, text=True, start_new_session=True
         )
         self.cpu = 0.0
         listening = self._read()
         if "urls" not in listening:
-            _, errors = self._process.communicate()
+            self._process.wait()
+            self._errors.seek(0)
+            errors = self._errors.read()
+            self._close()
             raise CouldNot(f"perdure {arguments[0]} did not start: {one_line(errors) or 'it said nothing'}")
         self.url = str(listening["urls"][0])
         self._starting_cpu = cpu_of(self._process.pid)
@@ -127,9 +133,9 @@ class Child:
             self._close()
 
     def _close(self) -> None:
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
 
 
 def cpu_of(pid: int) -> float:
