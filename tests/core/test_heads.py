@@ -298,6 +298,62 @@ def test_a_long_line_before_remembered_fields_is_measured_all_the_same() -> None
         short.parse(b"GET /1234567 HTTP/1.1\r\nHost: x")
 
 
+def test_fields_that_change_in_their_places_are_as_if_parsed_anew() -> None:
+    heads = RequestHeads(Limits(max_line=600, max_fields=5))
+    blocks = [
+        b"Host: x\r\nA: 1\r\nB: 2",
+        b"Host: x\r\nA: 2\r\nB: 2",
+        b"Host: x\r\nA: 3\r\nB: 3",
+        b"Host: y\r\nA: 3\r\nB: 3",
+        b"Host: y\r\nConnection: close\r\nB: 3",
+        b"Host: y\r\nA: 3\r\nB: 3",
+        b"Host: y\r\nA: 3\r\nContent-Length: 3",
+        b"Host: y\r\nA: 4\r\nContent-Length: 3",
+        b"Host: y\r\nA: 4\r\nContent-Length: 3\r\nD: 4",
+        b"A: 4\r\nHost: y\r\nContent-Length: 3\r\nD: 4",
+        b"A: 4\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"4" * 300,
+        b"A: 5\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"5" * 300,
+        b"A: 6\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"6" * 300,
+    ]
+    for block in blocks * 2:
+        head = b"GET / HTTP/1.1\r\n" + block
+        method, target, version, fields, facts = heads.parse(head)
+        expected = request_head(head, Limits())
+        assert (method, target, version, list(fields)) == (*expected[:3], list(expected[3]))
+        assert (facts.options, facts.lengths, facts.hosts) == (
+            expected[4].options,
+            expected[4].lengths,
+            expected[4].hosts,
+        )
+
+
+def test_no_fields_between_fields_are_no_fields() -> None:
+    heads = RequestHeads(Limits())
+    for block in (b"", b"\r\nA: 1", b"", b"", b"\r\nA: 2", b"\r\nA: 3", b"", b"\r\nA: 4", b"\r\nA: 5", b""):
+        head = b"GET / HTTP/1.0" + block
+        assert list(heads.parse(head)[3]) == list(request_head(head, Limits())[3])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"Host: x\r\nA : 1",
+        b"Host: x\r\n A: 1",
+        b"Host: x\r\nA: \0",
+        b"Host: x\r\nHost: x",
+        b"A: 1\r\nB: 2",
+        b"Host: a b\r\nA: 1",
+        b"Host: x\r\nA: " + b"1" * 600,
+    ],
+)
+def test_fields_that_change_for_the_worse_are_refused(block: bytes) -> None:
+    heads = RequestHeads(Limits(max_line=500))
+    for number in range(3):
+        heads.parse(b"GET / HTTP/1.1\r\nHost: x\r\nA: %d" % number)
+    with pytest.raises(RemoteViolation):
+        heads.parse(b"GET / HTTP/1.1\r\n" + block)
+
+
 def test_long_fields_are_not_remembered() -> None:
     heads = RequestHeads(Limits())
     head = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 3000
