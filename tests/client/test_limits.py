@@ -6,6 +6,7 @@ import pytest
 
 import perdure
 from perdure.core.reason import Reason
+from perdure.wire.pair import WINDOW_OCTETS
 from perdure.wire.scripted import CLIENT_END, Exactly, Pause, Script, Stall, Until
 from tests.client.conftest import BLANK, Peer, Perform, Stage, answer, says
 
@@ -111,3 +112,19 @@ def test_a_server_that_takes_none_of_a_request_ends_the_exchange(perform_in_time
         assert stage.statistics().leased == 0
 
     perform_in_time(scene, stalled, write_timeout=5.0)
+
+
+def test_a_server_that_takes_none_of_a_short_request_ends_the_exchange(perform_in_time: Perform) -> None:
+    """So few octets wait that no transport asks for a pause."""
+
+    def stalled() -> Script:
+        yield Until(BLANK)
+        yield Stall(0)
+        yield Exactly(1 << 30)
+
+    async def scene(stage: Stage) -> None:
+        with pytest.raises(perdure.WriteTimeout):
+            await stage.ask("PUT", content=bytes(2 * WINDOW_OCTETS + 20000))
+        assert stage.statistics().leased == 0
+
+    perform_in_time(scene, stalled, read_timeout=2.0, write_timeout=5.0)

@@ -142,7 +142,10 @@ class ClientWire(PooledWire):
 
     def deadline_reached(self, now: float) -> None:
         """Nothing came in time. While octets of ours wait, `write_stalled` judges the peer."""
-        if self.transport.get_write_buffer_size():
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            if not self.sweeper.watches(self):  # so few that the transport does not tell
+                self.watch_waiting_octets(unsent)
             self.deadline = now + 1.0
             return
         self._wake(ReadTimeout(f"{self.peer_text}: no octet arrived in time"))

@@ -80,6 +80,10 @@ class Sweeper:
         """Also ask for write progress at every tick."""
         self._watched.add(wire)
 
+    def watches(self, wire: Watched) -> bool:
+        """Say whether `check_write_progress` of a wire is called."""
+        return wire in self._watched
+
     def unwatch(self, wire: Watched) -> None:
         """Ask no more; harmless if it was not watched."""
         self._watched.discard(wire)
