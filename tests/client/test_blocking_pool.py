@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
 
 import perdure
+from perdure.client.blocking_handle import BlockingHandle
+from perdure.client.blocking_pool import BlockingPool
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core.client_connection import ClientConnection
+from perdure.core.pool import EntryState, TicketState
 from perdure.core.reason import Reason
+from perdure.wire.blocking import BlockingNetwork
 from perdure.wire.scripted import REFUSED, UNANSWERED, Script, ScriptedNetwork, Until
 from tests.client.conftest import BLANK, answer
 
@@ -76,3 +84,68 @@ def test_https_is_dialled_with_its_own_context_and_name() -> None:
         assert client.get("https://origin.test/").content == b"hello"
     assert network.dialled == [("origin.test", 443)]
     assert network.connections[0].tls
+
+
+def test_a_request_that_may_not_be_repeated_does_not_wait_in_vain_for_an_idle_connection() -> None:
+    """Nobody releases anything any more: who waits must look at the ledger's deadlines himself."""
+    network = ScriptedNetwork([peer, peer])
+    with perdure.Client(network=network, max_per_origin=1, pool_timeout=10.0) as client:
+        client.get("http://origin.test/")
+        assert client.post("http://origin.test/", content=b"").content == b"hello"
+        assert client.statistics().closes == {Reason.PRESSURE: 1}
+
+
+def test_a_deadline_that_comes_about_while_a_request_waits_is_kept() -> None:
+    network = ScriptedNetwork([peer, peer])
+    texts: list[str] = []
+    with perdure.Client(network=network, max_per_origin=1, pool_timeout=10.0) as client:
+
+        def ask() -> None:
+            texts.append(client.post("http://origin.test/", content=b"").text)
+
+        waiting = threading.Thread(target=ask)
+        with client.stream("GET", "http://origin.test/") as response:
+            waiting.start()
+            while not client.statistics().waiting:
+                pass
+            response.read()
+        waiting.join(5.0)
+        assert texts == ["hello"]
+
+
+@pytest.mark.row("R110")
+def test_a_connection_that_was_granted_in_vain_is_watched() -> None:
+    """Its ticket is given up between the grant and the taking: it lies idle like any other."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        pool = BlockingPool(ClientSettings(max_per_origin=1), BlockingNetwork(), ClientConnection)
+        origin = Origin("http", *listening.getsockname())
+        entry = pool.lease(origin, repeatable=True, fresh=False, timeout=None)
+        answer = pool._asked(origin, pool.now(), repeatable=True, fresh=False)
+        pool.release(entry, Reason.PERSISTS_11)
+        assert answer.ticket.state is TicketState.GRANTED
+        pool._give_up(answer.ticket)
+        assert entry.state is EntryState.IDLE
+        assert len(pool._watch) == 1
+        pool.close()
+
+
+def test_an_idle_connection_is_not_watched_while_it_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch has a thread of its own, and TLS is not to be used by two at once."""
+    watched: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        pool = BlockingPool(ClientSettings(), BlockingNetwork(), ClientConnection)
+        origin = Origin("http", *listening.getsockname())
+        entry = pool.lease(origin, repeatable=True, fresh=False, timeout=None)
+        pool.release(entry, Reason.PERSISTS_11)
+        examine = BlockingHandle.why_readable
+
+        def why_readable(handle: BlockingHandle, now: float) -> Reason | None:
+            watched.append(len(pool._watch))
+            return examine(handle, now)
+
+        monkeypatch.setattr(BlockingHandle, "why_readable", why_readable)
+        other = pool.lease(origin, repeatable=False, fresh=False, timeout=None)
+        assert watched == [0]
+        assert len(pool._watch) == 1
+        pool.discard(other, Reason.CANCELLED)
+        pool.close()

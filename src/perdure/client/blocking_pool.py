@@ -13,10 +13,12 @@ RFC 9112 §9.2 to §9.5.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from perdure.client.blocking_handle import BlockingHandle
@@ -84,6 +86,7 @@ class BlockingPool:
         self._dials: Counter[Ticket] = Counter()
         self._handles: set[BlockingHandle] = set()
         self._later: deque[tuple[Handled, Reason]] = deque()
+        self._due = math.inf  # the deadline of the ledger that those who sleep know of
 
     # What a client calls.
 
@@ -105,8 +108,8 @@ class BlockingPool:
             with self._lock:
                 if not repeatable:
                     # An idle connection counts as proof of its age while it lives: see whether it does.
-                    for idle in self._ledger.idle_entries():
-                        self._examine(idle, now)
+                    for idle in self._ledger.idle_entries(origin):
+                        self._look_at(idle, now)
                 answer = self._asked(origin, now, repeatable, fresh)
                 if isinstance(answer, Use):
                     entry = answer.entry
@@ -143,17 +146,13 @@ class BlockingPool:
 
     def discard(self, entry: Handled, reason: Reason) -> None:
         """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
-        with self._lock:
+        with self._deciding():
             self._ledger.discard(entry, reason, self.now())
-            actions = self._take_actions()
-        self._carry_out(actions)
 
     def discard_stale(self, entry: Handled, reason: Reason) -> None:
         """Close a reused connection that turned out to be gone; see `Ledger.discard_stale`."""
-        with self._lock:
+        with self._deciding():
             self._ledger.discard_stale(entry, reason, self.now())
-            actions = self._take_actions()
-        self._carry_out(actions)
 
     def discard_later(self, entry: Handled, reason: Reason) -> None:
         """As `discard`, for finalizers: they may interrupt a thread that holds the lock."""
@@ -185,10 +184,8 @@ class BlockingPool:
         self._closed = True
         self._discard_later_ones()
         self._watch.close()
-        with self._lock:
+        with self._deciding():
             self._ledger.close(self.now())
-            actions = self._take_actions()
-        self._carry_out(actions)
 
     def forget_after_fork(self) -> None:
         """In the child: give the parent's connections up without a word, and begin anew."""
@@ -223,10 +220,26 @@ class BlockingPool:
                     return entry
                 if ticket.state is TicketState.REFUSED:
                     raise error or self._refusal(ticket)
-                if not self._dials[ticket] and not bell.wait(max(0.0, deadline - self.now())):
+                if not self._dials[ticket] and not self._sleep(bell, deadline):
                     raise PoolTimeout(f"{ticket.origin}: no connection became free in time")
         finally:
             self._give_up(ticket)
+
+    def _sleep(self, bell: threading.Event, deadline: float) -> bool:
+        """Sleep until the bell rings or the ledger has something to expire; False: out of time."""
+        with self._lock:
+            self._due = due = self._next_deadline()
+        if bell.wait(max(0.0, min(deadline, due) - self.now())):
+            return True
+        if deadline <= due:
+            return False
+        with self._deciding():
+            self._ledger.expire(max(due, self.now()))
+        return True
+
+    def _next_deadline(self) -> float:
+        deadline = self._ledger.next_deadline()
+        return math.inf if deadline is None else deadline
 
     def _takes_a_dial(self, ticket: Ticket) -> bool:
         with self._lock:
@@ -236,14 +249,14 @@ class BlockingPool:
             return True
 
     def _taken(self, ticket: Ticket) -> Handled | None:
-        with self._lock:
+        with self._deciding():
             if ticket.state is not TicketState.GRANTED:
                 return None
             entry = self._ledger.take(ticket, self.now())
             if entry is not None:
                 self._watch.unwatch(entry.handle.wire)
-            actions = self._take_actions()
-        self._carry_out(actions)
+            else:
+                self._watch_idle_ones(ticket)
         return entry
 
     def _refusal(self, ticket: Ticket) -> ExchangeError:
@@ -253,13 +266,12 @@ class BlockingPool:
 
     def _give_up(self, ticket: Ticket) -> None:
         now = self.now()
-        with self._lock:
+        with self._deciding():
             self._bells.pop(ticket, None)
             for _ in range(self._dials.pop(ticket, 0)):
                 self._ledger.dial_failed(ticket, now, Reason.CANCELLED)
             self._ledger.cancel(ticket, now)
-            actions = self._take_actions()
-        self._carry_out(actions)
+            self._watch_idle_ones(ticket)
 
     def _dial(self, ticket: Ticket, timeout: float | None) -> ExchangeError | None:
         """Dial for a ticket; the error if that failed, which the ledger knows then."""
@@ -283,21 +295,17 @@ class BlockingPool:
         return connect_failure(error)
 
     def _dial_failed(self, ticket: Ticket, reason: Reason) -> None:
-        with self._lock:
+        with self._deciding():
             self._ledger.dial_failed(ticket, self.now(), reason)
-            actions = self._take_actions()
-        self._carry_out(actions)
 
     def _enter(self, ticket: Ticket, wire: StreamWire, began: float) -> None:
         handle = BlockingHandle(wire, self._make_connection())
         now = self.now()
-        with self._lock:
+        with self._deciding():
             handle.entry = self._ledger.dialled(ticket, handle, now, now - began, wire.peer_address)
             self._handles.add(handle)
             if handle.entry.state is EntryState.IDLE:
                 self._watch.watch(wire, self._spent)
-            actions = self._take_actions()
-        self._carry_out(actions)
 
     def _connect(self, origin: Any, timeout: float | None) -> StreamWire:
         tls = self.tls if origin.scheme == "https" else None
@@ -319,6 +327,14 @@ class BlockingPool:
 
     # The ledger's actions.
 
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Hold the lock; afterwards carry out what the ledger wants."""
+        with self._lock:
+            yield
+            actions = self._take_actions()
+        self._carry_out(actions)
+
     def _take_actions(self) -> Sequence[Action[BlockingHandle]]:
         """Under the lock: take the actions, and note who has to dial."""
         actions = self._ledger.take_actions()
@@ -328,6 +344,10 @@ class BlockingPool:
                 self._watch.unwatch(action.entry.handle.wire)
             elif isinstance(action, Dial):
                 self._dials[action.ticket] += 1
+        if self._bells and self._next_deadline() < self._due:  # wake them: they sleep too long
+            self._due = self._next_deadline()
+            for bell in self._bells.values():
+                bell.set()
         return actions
 
     def _carry_out(self, actions: Sequence[Action[BlockingHandle]]) -> None:
@@ -345,14 +365,22 @@ class BlockingPool:
     def _spent(self, wire: StreamWire) -> None:
         """The watch found something on an idle connection."""
         now = self.now()
-        with self._lock:
+        with self._deciding():
             handle = next((found for found in self._handles if found.wire is wire), None)
             if handle is None or handle.entry.state is not EntryState.IDLE:
                 return  # who leases it sees for himself
-            if not self._examine(handle.entry, now):
-                self._watch.watch(wire, self._spent)
-            actions = self._take_actions()
-        self._carry_out(actions)
+            self._look_at(handle.entry, now)
+
+    def _look_at(self, entry: Handled, now: float) -> None:
+        """Under the lock: examine an idle connection; the watch must not use its TLS meanwhile."""
+        self._watch.unwatch(entry.handle.wire)
+        if not self._examine(entry, now):
+            self._watch.watch(entry.handle.wire, self._spent)
+
+    def _watch_idle_ones(self, ticket: Ticket) -> None:
+        """Under the lock: a connection granted to a ticket may have been laid back as idle."""
+        for entry in self._ledger.idle_entries(ticket.origin):
+            self._watch.watch(entry.handle.wire, self._spent)
 
     def _examine(self, entry: Handled, now: float) -> bool:
         """Under the lock: close an idle connection that the peer has ended; True if it had."""

@@ -50,7 +50,7 @@ class IdleWatch:
         self._begin()
 
     def watch(self, wire: StreamWire, spent: Spent) -> None:
-        """Watch an idle wire.
+        """Watch an idle wire; one that is watched already stays so.
 
         Args:
             spent: called once, in the watcher's thread and without any lock held, when octets,
@@ -60,6 +60,8 @@ class IdleWatch:
         if wire.fileno() < 0:
             return
         with self._guard():
+            if wire in self._watched:
+                return
             self._noted[wire] = spent
             self._start_thread()
             if self._asleep:
