@@ -55,8 +55,9 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, Version]:
     if major != b"1":
         message = f"HTTP/{major.decode()}.{minor.decode()} is not spoken here (9110 §15.6.6)"
         raise RemoteViolation(message, Reason.BAD_VERSION, 505)
-    _check_target(method, target)
-    return method, target, (1, int(minor))
+    if target[:1] != b"/" or method == b"CONNECT":
+        _check_target(method, target)
+    return method, target, HTTP_11 if minor == b"1" else (1, int(minor))
 
 
 def _check_target(method: bytes, target: bytes) -> None:
@@ -66,7 +67,7 @@ def _check_target(method: bytes, target: bytes) -> None:
             message = f"CONNECT to {target[:60]!r}, host and port expected (9110 §9.3.6)"
             raise RemoteViolation(message, Reason.CONNECT_REJECTED)
         return
-    if target[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
+    if target == b"*" and method == b"OPTIONS":
         return
     match = ABSOLUTE_FORM.fullmatch(target)
     if match is None or not match.group(2) or not HOST.fullmatch(match.group(2)):

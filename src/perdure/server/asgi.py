@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -40,15 +39,15 @@ EXTENSIONS: Final[dict[str, Any]] = {
 VERSION_WORDS: Final = {HTTP_10: "1.0", HTTP_11: "1.1"}
 
 
-@lru_cache(2048)
 def split_target(target: bytes) -> tuple[str, bytes, bytes]:
     """(path, raw path, query string) of a request target, as ASGI wants them.
 
     The path is percent-decoded, the others are octet for octet.
     """
-    raw_path, _, query = origin_form(target).partition(b"?")
-    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
-    return path.decode("utf-8", "replace"), raw_path, query
+    raw_path, _, query = (target if target[:1] == b"/" else origin_form(target)).partition(b"?")
+    if b"%" in raw_path:
+        return unquote_to_bytes(raw_path).decode("utf-8", "replace"), raw_path, query
+    return raw_path.decode("ascii"), raw_path, query
 
 
 class AsgiConnection(InboundConnection):
