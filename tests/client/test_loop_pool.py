@@ -119,6 +119,40 @@ def test_a_connection_with_unread_octets_is_not_granted() -> None:
     run(stage(LoopNetwork(), scene), prefer_uvloop=False)
 
 
+class Tolerant(Silent):
+    """A wire to which no octet on an idle connection is any harm."""
+
+    def data_received(self, octets: bytes) -> None:
+        self.seen += octets
+
+
+@pytest.mark.row("R64")
+def test_a_connection_set_aside_for_an_empty_line_is_as_idle_as_it_was() -> None:
+    async def main() -> None:
+        pool: LoopPool[Silent] = LoopPool(ClientSettings(), LoopNetwork(), lambda origin: Tolerant(pool))
+        listener = await RawListener.listen(LoopNetwork())
+        origin = Origin("http", listener.host, listener.port)
+        first = await leased(pool, origin)
+        peer: RawPeer = await listener.accept()
+        pool.release(first, Reason.PERSISTS_11)
+        idle_since = first.idle_since
+        peer.send(b"\r\n")
+        while not first.handle.readable():  # the kernel has it, the loop has not read it
+            pass
+        again = await leased(pool, origin)  # waits for a dial, and is served sooner
+        assert again is first
+        assert first.handle.seen == b"\r\n"
+        assert (first.uses, first.idle_since) == (2, idle_since)
+        pool.discard(first, Reason.CANCELLED)
+        await pool.aclose()
+        listener.close()
+        for other in listener.peers:
+            other.abort()
+            await other.wait_lost()
+
+    run(main(), prefer_uvloop=False)
+
+
 def test_a_lease_that_is_cancelled_calls_nobody_and_its_connection_serves_the_next() -> None:
     async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
         asker = Asker()

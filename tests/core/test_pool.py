@@ -325,3 +325,27 @@ def test_statistics_do_not_change_afterwards(pool: Driver) -> None:
     assert (after.requests, after.dialled, dict(after.closes)) == (1, 1, {Reason.CLOSE_RECEIVED: 1})
     with pytest.raises(TypeError):
         after.closes[Reason.DRAIN] = 1  # type: ignore[index] # it must not work
+
+
+def test_a_lease_that_is_undone_leaves_the_connection_as_idle_as_it_was(pool: Driver) -> None:
+    entry = pool.fresh()
+    pool.release(entry, timeout=30, maximum=2)
+    pool.now = 10.0
+    assert pool.used() is entry
+    waiting = pool.ledger.statistics(10.0)
+    pool.ledger.lay_back(entry, pool.now)
+    assert (entry.state, entry.uses, entry.idle_since, entry.hint_max) == (EntryState.IDLE, 1, 0.0, 2)
+    after = pool.ledger.statistics(10.0)
+    assert (after.requests, after.reused) == (waiting.requests - 1, waiting.reused - 1)
+    with pytest.raises(LocalViolation, match="not leased"):
+        pool.ledger.lay_back(entry, pool.now)
+
+
+def test_a_lease_that_is_undone_as_the_pool_closes_ends_the_connection(pool: Driver) -> None:
+    pool.idle()
+    entry = pool.used()
+    pool.ledger.close(pool.now)
+    for _ in range(2):  # the second does nothing
+        pool.ledger.lay_back(entry, pool.now)
+        pool.carry_out()
+    assert pool.closed == [(1, Reason.POOL_CLOSED)]

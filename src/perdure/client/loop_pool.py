@@ -19,6 +19,7 @@ RFC 9112 §9.2 to §9.5.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import random
@@ -56,7 +57,6 @@ __all__ = ["Granted", "Lease", "LoopPool", "PooledWire"]
 
 TURNS_TO_READ = 3
 """Turns of the loop after which a readable socket was surely read (one to poll, one to call)."""
-
 
 W = TypeVar("W", bound=PooledWire)
 
@@ -340,10 +340,7 @@ class LoopPool(Generic[W]):
         tls = self.tls if origin.scheme == "https" else None
         if origin.scheme == "https" and tls is None:
             raise ConnectError(f"{origin}: TLS was not configured")
-
-        def make() -> W:
-            return self._factory(origin)
-
+        make = functools.partial(self._factory, origin)
         if origin.unix_path:
             return await self._network.dial_unix(
                 make,
@@ -389,11 +386,11 @@ class LoopPool(Generic[W]):
             return  # its owner has read it and given it up
         if turns:
             self._loop.call_soon(self._set_aside, entry, turns - 1)
-        elif entry.handle.tls and not entry.handle.readable():
-            # A session ticket or the like: nothing that concerns us.
-            self.release(entry, Reason.PERSISTS_11)
-        else:
+        elif entry.handle.readable() or entry.handle.spent():
             self.discard_stale(entry, Reason.PEER_CLOSED)
+        else:  # a TLS session ticket, an empty line: nothing that concerns us
+            self.ledger.lay_back(entry, self.now())
+            self._act()
 
 
 def _closed(error: Exception) -> ExchangeError:

@@ -16,9 +16,9 @@ lets go, and only then closes, dials and wakes:
            `take(ticket, now)`: the entry, or None (it ended or aged meanwhile: wait on).
            A Dial(ticket) may also come: carry it out and wait on.
 
-Every lease ends with one `release`, `discard` or `discard_stale`; every ticket that is given up
-with `cancel`. Every connection leaves with one `Close` and its Reason. Methods may be called
-twice for a connection that is already closed: the second call does nothing.
+Every lease ends with one `release`, `lay_back`, `discard` or `discard_stale`; every ticket that
+is given up with `cancel`. Every connection leaves with one `Close` and its Reason. Methods may be
+called twice for a connection that is already closed: the second call does nothing.
 
 RFC 9112 §9.3 to §9.5.
 """
@@ -29,7 +29,7 @@ import heapq
 import math
 from collections.abc import Collection, Hashable, Sequence
 
-from perdure.core.pool_assignment import Assignment, misuse
+from perdure.core.pool_assignment import Assignment
 from perdure.core.pool_entries import (
     ANY,
     CLOSED,
@@ -54,7 +54,7 @@ from perdure.core.pool_entries import (
     Use,
     Wait,
 )
-from perdure.core.pool_origin import age_deadline
+from perdure.core.pool_origin import age_deadline, misuse
 from perdure.core.reason import Reason
 
 __all__ = [

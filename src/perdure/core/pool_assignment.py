@@ -22,11 +22,9 @@ import heapq
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
-from itertools import takewhile
 from types import MappingProxyType
 from typing import Final, Generic
 
-from perdure.core.errors import LocalViolation
 from perdure.core.pool_entries import (
     CLOSED,
     GRANTED,
@@ -47,7 +45,7 @@ from perdure.core.pool_entries import (
     TicketState,
     Wait,
 )
-from perdure.core.pool_origin import Origin
+from perdure.core.pool_origin import Origin, insert, misuse
 from perdure.core.reason import Reason
 
 REMEMBERED_ORIGINS: Final = 1024
@@ -170,6 +168,26 @@ class Assignment(Generic[Handle]):
             return Reason.HINT_MAX
         return None
 
+    def lay_back(self, entry: Entry[Handle], now: float) -> None:
+        """Undo a lease of which nothing was sent: its connection is as idle as it was.
+
+        Raises as `release` does.
+        """
+        if entry.state is CLOSED:
+            return
+        if entry.state is not LEASED:
+            raise misuse(f"{entry!r} is laid back, but not leased")
+        home = self._origins[entry.origin]
+        entry.uses -= 1
+        self._requests -= 1
+        self._reused -= entry.reused
+        ending = self._ending(entry, _PERSISTS_11)
+        if ending is None:
+            self._lay_idle(home, entry, now)
+        else:
+            self._close(home, entry, ending)
+        self._settle(home, now)
+
     # --- tickets ---------------------------------------------------------------------------
 
     def _new_ticket(self, key: Hashable, need: Need) -> Ticket:
@@ -198,14 +216,14 @@ class Assignment(Generic[Handle]):
         """Let a ticket that lost its connection wait again, at its old place in the order."""
         self._granted.pop(ticket, None)
         ticket.state = TicketState.WAITING
-        _insert(home.seekers, ticket)
+        insert(home.seekers, ticket)
         self._part_seekers(home)
 
     def _part_seekers(self, home: Origin[Handle]) -> None:
         """Let the youngest seeker wait if there is one more than dials under way."""
         if len(home.seekers) > home.dials:
             youngest, _ = home.seekers.popitem()
-            _insert(home.waiting, youngest)
+            insert(home.waiting, youngest)
 
     def _refuse(self, home: Origin[Handle], ticket: Ticket, reason: Reason) -> None:
         home.seekers.pop(ticket, None)
@@ -364,13 +382,12 @@ class Assignment(Generic[Handle]):
 
     def _count(self, now: float) -> Statistics:
         homes = self._origins.values()
-        idle = len(self._idle)
         limits = ((home.key, home.learning.limit(now)) for home in homes)
         ages = ((home.key, home.proven(now)) for home in homes)
         return Statistics(
             connections=self._connections,
-            idle=idle,
-            leased=self._connections - idle,
+            idle=len(self._idle),
+            leased=self._connections - len(self._idle),
             dialling=self._dialling,
             waiting=sum(len(home.seekers) + len(home.waiting) for home in homes),
             requests=self._requests,
@@ -380,16 +397,3 @@ class Assignment(Generic[Handle]):
             learned=MappingProxyType({key: limit for key, limit in limits if limit < math.inf}),
             proven=MappingProxyType({key: age for key, age in ages if age > 0}),
         )
-
-
-def _insert(queue: OrderedDict[Ticket, None], ticket: Ticket) -> None:
-    """Put a ticket into a queue at the place of its number: near the front, as it was served once."""
-    older = list(takewhile(lambda other: other.number < ticket.number, queue))
-    queue[ticket] = None
-    for first in (ticket, *reversed(older)):
-        queue.move_to_end(first, last=False)
-
-
-def misuse(message: str, reason: Reason = Reason.LOCAL_FAULT) -> LocalViolation:
-    """The error of a driver that breaks the contract of the ledger. RFC 9112 §9.3."""
-    return LocalViolation(message, reason)

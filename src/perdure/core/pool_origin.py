@@ -19,8 +19,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import takewhile
 from typing import Final, Generic
 
+from perdure.core.errors import LocalViolation
 from perdure.core.keepalive import usable_seconds
 from perdure.core.learning import Learning
 from perdure.core.pool_entries import ANY, FRESH, PROVEN, Entry, Handle, Need, PoolSettings, Ticket
@@ -176,3 +178,16 @@ def age_deadline(settings: PoolSettings, number: int, now: float) -> float:
         return math.inf
     spread = 2 * ((number * 0.6180339887498949 + settings.age_phase) % 1.0) - 1
     return now + settings.max_age * (1 + settings.age_jitter * spread)
+
+
+def insert(queue: OrderedDict[Ticket, None], ticket: Ticket) -> None:
+    """Put a ticket that was served once back into a queue, near the front. RFC 9112 §9.4."""
+    older = list(takewhile(lambda other: other.number < ticket.number, queue))
+    queue[ticket] = None
+    for first in (ticket, *reversed(older)):
+        queue.move_to_end(first, last=False)
+
+
+def misuse(message: str, reason: Reason = Reason.LOCAL_FAULT) -> LocalViolation:
+    """The error of a driver that breaks the contract of the ledger. RFC 9112 §9.3."""
+    return LocalViolation(message, reason)
