@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from perdure.commands.outcome import CouldNot
-from perdure.commands.serve import keep_last, load_target
+from perdure.commands.serve import Latest, load_target
 from perdure.config import ConfigError
 from tests.programs import ECHO, TOP, document, perdure, serving
 
@@ -28,6 +29,16 @@ def accepts(host: str, port: int) -> bool:
 
 def head_of(url: str) -> str:
     return perdure("get", "-i", url).stdout.partition("\n\n")[0].lower()
+
+
+def hint_of(url: str) -> str | None:
+    """The Keep-Alive field of one response, by a client that we did not write."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().getheader("Keep-Alive")
+    finally:
+        connection.close()
 
 
 @pytest.mark.row("S4")
@@ -89,7 +100,30 @@ def test_hangup_reads_the_settings_again_and_loses_nothing(tmp_path: Path) -> No
         while "timeout=11" not in found[-1] and len(found) < 30:
             found.append(head_of(program.url))
         assert "timeout=11" in found[-1]
-        assert all("http/1.1 404" in head for head in found), "every request was answered"
+        assert all("http/1.1 200" in head for head in found), "every request was answered"
+
+
+def test_faulty_file_changes_nothing_in_the_workers_either(tmp_path: Path) -> None:
+    config = tmp_path / "perdure.toml"
+    config.write_text("[serve]\nidle_timeout = 9\nworkers = 2\n", encoding="utf-8")
+    with serving("serve", str(tmp_path), "--config", str(config)) as program:
+        config.write_text("[serve]\nidle_timeout = 11\nworkers = 2\n", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        while hint_of(program.url) != "timeout=11, max=999":
+            continue
+        config.write_text("[serve]\nbroken", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        assert {hint_of(program.url) for _ in range(50)} == {"timeout=11, max=999"}
+
+
+def test_workers_do_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    config = tmp_path / "perdure.toml"
+    config.write_text("[serve]\nworkers = 2\n", encoding="utf-8")
+    with serving("serve", str(tmp_path), "--config", str(config)) as program:
+        program.process.kill()
+        program.process.communicate(timeout=30)  # until nobody holds its output any more
+        with pytest.raises(ConnectionRefusedError):
+            hint_of(program.url)
 
 
 def test_faulty_file_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -100,8 +134,9 @@ def test_faulty_file_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
             return answer
         raise ConfigError("perdure.toml: wrong")
 
-    latest = keep_last(read)
-    assert (latest(), latest(), latest()) == (2, 2, 2)
+    latest = Latest(read)
+    assert (latest.renew(), latest.value) == (True, 2)
+    assert (latest.renew(), latest.value) == (False, 2)
     assert "perdure.toml: wrong; the settings stay as they were" in caplog.text
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import CouldNot, Manner, print_json
@@ -87,12 +87,12 @@ def run_server(
     """
     from perdure.server import process
 
-    options = read()[0]
-    latest = keep_last(read)
+    latest = Latest(read)
+    options = latest.value[0]
     made: list[ListeningServer] = []
 
     def factory(sockets: Sequence[BoundSocket] | None) -> ListeningServer:
-        made.append(make(sockets, latest()))
+        made.append(make(sockets, latest.value))
         return made[-1]
 
     def announce(urls: list[str]) -> None:
@@ -102,7 +102,9 @@ def run_server(
         print(f"{what} at {', '.join(urls)}", flush=True)
 
     try:
-        status = process.run(factory, announce, binds=options.bind, workers=options.workers)
+        status = process.run(
+            factory, announce, binds=options.bind, workers=options.workers, renew=latest.renew
+        )
     except ValueError as error:  # an address that is none
         raise CouldNot(str(error)) from error
     if made:
@@ -110,19 +112,21 @@ def run_server(
     return status
 
 
-def keep_last(read: Callable[[], T]) -> Callable[[], T]:
-    """Read anew each time; a file that has become faulty meanwhile is reported and changes nothing."""
-    last = read()
+class Latest(Generic[T]):
+    """What was read last; a file that has become faulty meanwhile is reported and changes nothing."""
 
-    def latest() -> T:
-        nonlocal last
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self.value = read()
+
+    def renew(self) -> bool:
+        """Read anew; False if that failed and everything stays as it was."""
         try:
-            last = read()
+            self.value = self._read()
         except ConfigError as error:
             logger.error("%s; the settings stay as they were", error)
-        return last
-
-    return latest
+            return False
+        return True
 
 
 def tell_end(manner: Manner, server: ListeningServer) -> None:

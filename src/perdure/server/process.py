@@ -40,7 +40,12 @@ CUTTING_SECONDS: Final = 3.0
 
 
 def run(
-    factory: ServerFactory, announce: Announcement, *, binds: Sequence[str] = (), workers: int = 1
+    factory: ServerFactory,
+    announce: Announcement,
+    *,
+    binds: Sequence[str] = (),
+    workers: int = 1,
+    renew: Callable[[], bool] | None = None,
 ) -> int:
     """Run a server in this process, or in `workers` processes below it.
 
@@ -49,6 +54,8 @@ def run(
         announce: told the URLs once connections are accepted.
         binds: what to listen on; without any, the server's own business (and not with workers).
         workers: processes.
+        renew: called at SIGHUP before a server is made anew, in the process that was told; False
+            where nothing has changed, so that workers stay.
 
     Returns:
         The exit status: 0 after a drain, 1 if the workers cannot be kept running.
@@ -61,7 +68,7 @@ def run(
     slots = [inherited] * workers if inherited else bind_slots(binds, workers)
     try:
         if workers > 1:
-            return Supervisor(factory, _notifying(announce), slots, serve_as_worker).run()
+            return Supervisor(factory, _notifying(announce), slots, serve_as_worker, renew).run()
 
         def make() -> ListeningServer:
             # Each server closes its own; ours stay open for its successor.
@@ -73,8 +80,15 @@ def run(
                     copy.close()
                 raise
 
+        def make_anew() -> ListeningServer:
+            if renew is not None:
+                renew()
+            return make()
+
         sockets = slots[0]
-        run_loop(serve_until_signal(make(), _notifying(announce), make if sockets else None, sockets=sockets))
+        run_loop(
+            serve_until_signal(make(), _notifying(announce), make_anew if sockets else None, sockets=sockets)
+        )
         return 0
     finally:
         release_sockets({bound for slot in slots for bound in slot})

@@ -17,6 +17,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -69,6 +70,7 @@ class Supervisor:
         announce: told the URLs of the first worker.
         slots: the sockets of each worker.
         serve: serves in the worker until SIGTERM.
+        renew: called at SIGHUP, here, before anything is replaced; False: nothing is to be.
     """
 
     def __init__(
@@ -77,11 +79,15 @@ class Supervisor:
         announce: Announcement,
         slots: Sequence[Sequence[BoundSocket]],
         serve: Callable[[ListeningServer, Announcement], None],
+        renew: Callable[[], bool] | None = None,
     ) -> None:
         self._factory = factory
         self._announce = announce
         self._slots = slots
         self._serve = serve
+        self._renew = renew
+        # Only this process holds the writing end: workers read its end as ours.
+        self._alive_reading, self._alive_writing = os.pipe()
         self._workers: dict[int, Worker] = {}
         self._quick_ends = 0
 
@@ -112,6 +118,8 @@ class Supervisor:
             self._end(1)
             raise
         finally:
+            os.close(self._alive_writing)
+            os.close(self._alive_reading)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
 
     def _start_first(self) -> None:
@@ -166,6 +174,8 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
+            os.close(self._alive_writing)
+            threading.Thread(target=_end_with, args=(self._alive_reading,), daemon=True).start()
             own = self._slots[slot]
             for bound in {bound for others in self._slots for bound in others if bound not in own}:
                 bound.close()
@@ -220,6 +230,8 @@ class Supervisor:
 
     def _replace_all(self) -> None:
         """Start each one's successor, then drain it: its queue is never without somebody who accepts."""
+        if self._renew is not None and not self._renew():
+            return
         for worker in [worker for worker in self._workers.values() if not worker.replaced]:
             try:
                 self._start(worker.slot)
@@ -254,6 +266,12 @@ class Supervisor:
     def _tell_all(self, number: int) -> None:
         for pid in self._workers:
             os.kill(pid, number)
+
+
+def _end_with(alive_reading: int) -> None:
+    """Drain once the supervisor is gone, however it went: nobody would ever tell us to."""
+    os.read(alive_reading, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _tell(writing: int, text: str) -> None:
