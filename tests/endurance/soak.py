@@ -10,8 +10,9 @@ as chance says (`behaviours`). What must hold:
     tasks         as many as after the warm-up, exactly; so are the connections and exchanges in memory
     objects       at most 500 more than after the warm-up, the bounded caches being emptied for both
                   counts: what every connection, or one in ten, left behind would be more
-    memory        at most 10 % and 4 MiB more than after the warm-up: the allocator keeps what it has
-                  split up, which a leak of one small object per connection would soon exceed
+    memory        at most 10 % and 4 MiB more than after the warm-up, free memory given back before both
+                  looks: allocators cannot give back what is split up. One KiB left behind by every
+                  connection would be more after a minute
     log           no traceback
 
 The warm-up is the same traffic, so that every cache is full before anything is compared.
