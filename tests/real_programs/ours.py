@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests import peers
@@ -47,6 +50,33 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
     )
+
+
+class Most:
+    """The greatest number that was seen."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+
+@contextmanager
+def most_connections_to(port: int) -> Iterator[Most]:
+    """Count, again and again, the established connections that a local server has (Linux)."""
+    most, over = Most(), threading.Event()
+    # Local address, in hexadecimal, and the state 01: ESTABLISHED (proc_net_tcp.txt of Linux).
+    line = re.compile(rf"^ *\d+: [0-9A-F]+:{port:04X} [0-9A-F:]+ 01 ", re.MULTILINE)
+
+    def look() -> None:
+        while not over.wait(0.002):
+            most.seen = max(most.seen, len(line.findall(Path("/proc/net/tcp").read_text())))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        looking.join()
 
 
 def peak_memory(peer: peers.Peer) -> int:
