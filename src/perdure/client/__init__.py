@@ -7,6 +7,7 @@
 | `errors`        | what goes wrong with an exchange, and how much of it the peer may have seen |
 | `loop_pool`     | the ledger driven by an event loop; callbacks, for the gateway too         |
 | `blocking_pool` | the ledger driven by threads                                               |
+| `loop_dialling`, `blocking_dialling` | what the pools ask for when no connection is free     |
 | `content`       | request content: octets, files, iterators, JSON, forms                     |
 | `requests`      | method, URL and content → the request that is sent                         |
 | `models`        | `Headers`, `Response`, `Connection`: what a caller gets                    |

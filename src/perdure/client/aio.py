@@ -352,8 +352,8 @@ class AsyncClient:
 
     def _asked(self, method: str, url: str, options: Options) -> Asked:
         asked = self._maker.make(method, url, options)
-        if self._pool.tls is None and asked.location.origin.scheme == "https":
-            self._pool.tls = self._tls()
+        if asked.location.origin.scheme == "https" and self._pool.dialler.tls is None:
+            self._pool.dialler.tls = self._tls()
         return asked
 
     def _make_wire(self, origin: Origin) -> ClientWire:

@@ -21,13 +21,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from perdure.client.blocking_dialling import BlockingDialler
 from perdure.client.blocking_handle import BlockingHandle
 from perdure.client.errors import (
     ClientClosed,
     ConnectError,
     ExchangeError,
     PoolTimeout,
-    connect_failure,
 )
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
@@ -47,7 +47,6 @@ from perdure.core.pool import (
 )
 from perdure.core.reason import Reason
 from perdure.wire.blocking import StreamNetwork, StreamWire
-from perdure.wire.errors import WireError
 from perdure.wire.idle import IdleWatch
 from perdure.wire.tls import TlsContext
 
@@ -59,7 +58,7 @@ class BlockingPool:
 
     Attributes:
         settings: `ClientSettings`.
-        tls: the context for https origins; may be set later, before the first of them.
+        dialler: what makes the connections.
         now: monotonic seconds.
     """
 
@@ -71,8 +70,7 @@ class BlockingPool:
         tls: TlsContext | None = None,
     ) -> None:
         self.settings = settings
-        self.tls = tls
-        self._network = network
+        self.dialler = BlockingDialler(settings, network, tls)
         self.now = network.now
         self._make_connection = make_connection
         self._watch = IdleWatch()
@@ -276,23 +274,16 @@ class BlockingPool:
     def _dial(self, ticket: Ticket, timeout: float | None) -> ExchangeError | None:
         """Dial for a ticket; the error if that failed, which the ledger knows then."""
         began = self.now()
-        error: BaseException
         try:
-            wire = self._connect(ticket.origin, timeout)
-        except WireError as caught:
-            error = caught
-        except BaseException as caught:
+            wire = self.dialler.dial(ticket.origin, timeout)
+        except ExchangeError as error:
+            self._dial_failed(ticket, error.reason)
+            return error
+        except BaseException:
             self._dial_failed(ticket, Reason.CANCELLED)
-            if not isinstance(caught, Exception):
-                raise
-            failure = caught if isinstance(caught, ExchangeError) else ConnectError(str(caught))
-            failure.__cause__ = None if failure is caught else caught
-            return failure
-        else:
-            self._enter(ticket, wire, began)
-            return None
-        self._dial_failed(ticket, error.reason)
-        return connect_failure(error)
+            raise
+        self._enter(ticket, wire, began)
+        return None
 
     def _dial_failed(self, ticket: Ticket, reason: Reason) -> None:
         with self._deciding():
@@ -306,24 +297,6 @@ class BlockingPool:
             self._handles.add(handle)
             if handle.entry.state is EntryState.IDLE:
                 self._watch.watch(wire, self._spent)
-
-    def _connect(self, origin: Any, timeout: float | None) -> StreamWire:
-        tls = self.tls if origin.scheme == "https" else None
-        if origin.scheme == "https" and tls is None:
-            raise ConnectError(f"{origin}: TLS was not configured")
-        limit = self.settings.connect_timeout
-        limit = limit if timeout is None else min(limit, timeout)
-        if origin.unix_path:
-            name = origin.identity or origin.host
-            return self._network.dial_unix(origin.unix_path, timeout=limit, tls=tls, server_hostname=name)
-        return self._network.dial(
-            origin.host,
-            origin.port,
-            timeout=limit,
-            tls=tls,
-            server_hostname=origin.identity or None,
-            happy_eyeballs=self.settings.happy_eyeballs,
-        )
 
     # The ledger's actions.
 

@@ -19,15 +19,15 @@ RFC 9112 §9.2 to §9.5.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
-from perdure.client.errors import ClientClosed, ConnectError, ExchangeError, connect_failure
+from perdure.client.errors import ClientClosed, ConnectError, ExchangeError
 from perdure.client.lease import Granted, Lease
+from perdure.client.loop_dialling import LoopDialler, W
 from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
@@ -46,7 +46,6 @@ from perdure.core.pool import (
     Use,
 )
 from perdure.core.reason import Reason
-from perdure.wire.errors import WireError
 from perdure.wire.network import Network
 from perdure.wire.sweep import Sweeper
 from perdure.wire.tls import TlsContext
@@ -58,8 +57,6 @@ __all__ = ["Granted", "Lease", "LoopPool", "PooledWire"]
 TURNS_TO_READ = 3
 """Turns of the loop after which a readable socket was surely read (one to poll, one to call)."""
 
-W = TypeVar("W", bound=PooledWire)
-
 
 class LoopPool(Generic[W]):
     """The connections of one client or gateway on one event loop.
@@ -68,7 +65,7 @@ class LoopPool(Generic[W]):
         settings: `ClientSettings`.
         ledger: what decides; read it, never call it.
         deadline: when the ledger has something to expire; looked at by the loop's sweep.
-        tls: the context for https origins; may be set later, before the first of them.
+        dialler: what makes the connections.
         now: monotonic seconds.
     """
 
@@ -88,9 +85,7 @@ class LoopPool(Generic[W]):
         self.settings = settings
         self.ledger: Ledger[W] = Ledger(settings.pool(random.random()))
         self.deadline = math.inf
-        self._network = network
-        self._factory = factory
-        self.tls = tls
+        self.dialler = LoopDialler(settings, network, factory, tls)
         self._leases: dict[Ticket, Lease] = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._wires: set[W] = set()
@@ -322,42 +317,14 @@ class LoopPool(Generic[W]):
     async def _dial_for(self, ticket: Ticket) -> None:
         began = self.now()
         try:
-            wire = await self._connect(ticket.origin)
-        except WireError as error:
-            self._dial_failed(ticket, connect_failure(error))
+            wire = await self.dialler.dial(ticket.origin)
+        except ExchangeError as error:
+            self._dial_failed(ticket, error)
         except asyncio.CancelledError:
             self._dial_failed(ticket, ClientClosed(f"{ticket.origin}: the client was closed"))
             raise
-        except Exception as error:  # whatever it was, the ticket must not wait for ever
-            failure = ConnectError(f"{ticket.origin}: {error}")
-            failure.__cause__ = error
-            self._dial_failed(ticket, failure)
         else:
             self._enter(ticket, wire, began)
-
-    async def _connect(self, origin: Any) -> W:
-        settings = self.settings
-        tls = self.tls if origin.scheme == "https" else None
-        if origin.scheme == "https" and tls is None:
-            raise ConnectError(f"{origin}: TLS was not configured")
-        make = functools.partial(self._factory, origin)
-        if origin.unix_path:
-            return await self._network.dial_unix(
-                make,
-                origin.unix_path,
-                timeout=settings.connect_timeout,
-                tls=tls,
-                server_hostname=origin.identity or origin.host,
-            )
-        return await self._network.dial(
-            make,
-            origin.host,
-            origin.port,
-            timeout=settings.connect_timeout,
-            tls=tls,
-            server_hostname=origin.identity or None,
-            happy_eyeballs=settings.happy_eyeballs,
-        )
 
     def _dial_failed(self, ticket: Ticket, error: ExchangeError) -> None:
         lease = self._leases.get(ticket)

@@ -265,8 +265,8 @@ class Client:
 
     def _asked(self, method: str, url: str, options: Options) -> Asked:
         asked = self._maker.make(method, url, options)
-        if self._pool.tls is None and asked.location.origin.scheme == "https":
-            self._pool.tls = self._tls()
+        if asked.location.origin.scheme == "https" and self._pool.dialler.tls is None:
+            self._pool.dialler.tls = self._tls()
         return asked
 
 
