@@ -152,6 +152,7 @@ class RequestMaker:
         location = locate(url)
         lines = self._lines(location, self._defaults)
         request = Request(_method(method), location.target, lines, self._settings.version)
+        request.prepared = {}
         if len(self._remembered) >= REMEMBERED_REQUESTS:
             self._remembered.clear()
         self._remembered[method, url] = location, request

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from perdure.core import writer
 from perdure.core.connection import Connection
 from perdure.core.errors import RemoteViolation
-from perdure.core.events import NO_LINES, Event, Interim, Request, Response
+from perdure.core.events import NO_LINES, Data, Event, Interim, Request, Response, Said
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, FieldLine
 from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
@@ -27,7 +27,25 @@ from perdure.core.reason import Reason
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
 
+# Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_client.py).
+_IDLE, _SENDING, _DONE, _PHASE_DONE = State.IDLE, State.SENDING, State.DONE, Phase.DONE
+_NONE, _LENGTH = FramingKind.NONE, FramingKind.LENGTH
 PERSISTENCE_OPTIONS: Final = (b"close", b"keep-alive")
+REMEMBERED_HEAD_OCTETS: Final = 2048
+"""A longer response head is not compared with the next one of its connection."""
+
+
+class Before(NamedTuple):
+    """A response that left its connection persistent, for the next one to be compared with."""
+
+    head: bytes
+    """With its blank line."""
+    method: bytes
+    """Of the request."""
+    sent: Facts
+    """Of the request."""
+    response: Response
+    reason: Reason
 
 
 class ClientConnection(Connection):
@@ -38,11 +56,12 @@ class ClientConnection(Connection):
             it of the origin sets it (R46).
     """
 
-    __slots__ = ("_close_sent", "_interims", "_outstanding", "_stray", "peer_speaks_11")
+    __slots__ = ("_before", "_close_sent", "_interims", "_outstanding", "_stray", "peer_speaks_11")
 
     def __init__(self, limits: Limits = CLIENT_LIMITS, terms: Terms = DEFAULT_TERMS) -> None:
         super().__init__(Role.CLIENT, limits, terms)
         self.peer_speaks_11 = False
+        self._before: Before | None = None
         self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
         self._close_sent = False
         self._interims = 0
@@ -62,6 +81,44 @@ class ClientConnection(Connection):
         # A head that was read and refused had begun; an end of the stream before any octet had not.
         return self.peer_state is State.ERROR and self.reason is not Reason.INCOMPLETE
 
+    def receive(self, octets: bytes) -> list[Event]:
+        """As `Connection.receive`. RFC 9112 §9.2.
+
+        Who asks for the same thing again is mostly told the same within a second (the Date is part of
+        it). One whole response that begins as the one before costs 1.5 µs instead of 9, since nothing
+        about it has to be decided anew (bench/bench_client.py).
+        """
+        before = self._before
+        if before is not None and octets.startswith(before.head) and self._is_like(before):
+            response = before.response
+            content = octets[len(before.head) :]
+            if len(content) == response.framing.length:
+                self.reason = before.reason
+                self.response_framing = response.framing
+                self.peer_state = _DONE
+                self._reader.phase = _PHASE_DONE
+                return [response, Data(content, True)] if content else [response]
+        return super().receive(octets)
+
+    def _is_like(self, before: Before) -> bool:
+        """Say whether what decided about the response before is all the same for this one."""
+        outstanding, reader = self._outstanding, self._reader
+        if len(outstanding) != 1 or self.peer_state is not _IDLE or self.limit is not None:
+            return False
+        method, sent, _ = outstanding[0]
+        if sent is not before.sent or method != before.method:
+            return False
+        return reader.start >= len(reader.buffer) and not self._interims
+
+    def _remember(self, head: bytes, response: Response) -> None:
+        """Keep a response for the next one to be compared with, if its head can tell everything."""
+        kind, reason = response.framing.kind, self.reason
+        if reason is None or not self.persists or len(head) > REMEMBERED_HEAD_OCTETS:
+            return
+        if (kind is _LENGTH or kind is _NONE) and len(self._outstanding) == 1:
+            method, sent, _ = self._outstanding[0]
+            self._before = Before(head + b"\r\n\r\n", method, sent, response, reason)
+
     def _read_head(self, events: list[Event]) -> None:
         if not self._outstanding:
             self._guard_idle()
@@ -69,7 +126,7 @@ class ClientConnection(Connection):
         if not self._interims:
             # A line end after the last response may come late, when the next request is out already.
             self._stray += self._reader.skip_line_ends(STRAY_OCTETS_IGNORED - self._stray)
-        while self.peer_state is State.IDLE and (head := self._reader.take_head(502)) is not None:
+        while self.peer_state is _IDLE and (head := self._reader.take_head(502)) is not None:
             status, phrase, version, fields, facts = response_head(head, self._limits)
             if version >= HTTP_11:
                 self.peer_speaks_11 = True
@@ -84,9 +141,11 @@ class ClientConnection(Connection):
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
             self._reader.begin(framing)
-            ends = framing.kind is FramingKind.NONE
-            events.append(Response(status, fields, phrase, version, facts, framing, ends))
-            self.peer_state = State.DONE if ends else State.SENDING
+            ends = framing.kind is _NONE
+            response = Response(status, fields, phrase, version, facts, framing, ends)
+            events.append(response)
+            self._remember(head, response)
+            self.peer_state = _DONE if ends else _SENDING
             if ends:
                 self._response_complete()
 
@@ -107,7 +166,7 @@ class ClientConnection(Connection):
 
     def _read_content(self, events: list[Event]) -> None:
         super()._read_content(events)
-        if self.peer_state is State.DONE:
+        if self.peer_state is _DONE:
             self._response_complete()
 
     def _response_complete(self) -> None:
@@ -139,17 +198,38 @@ class ClientConnection(Connection):
         self.end(Reason.PEER_CLOSED)
 
     def _send_head(self, head: Request | Response, length: int | None) -> bytes:
-        pipelined = self.own_state is State.DONE and bool(self._outstanding)
-        if isinstance(head, Response) or not (self.own_state is State.IDLE or pipelined):
+        pipelined = self.own_state is _DONE and bool(self._outstanding)
+        if isinstance(head, Response) or not (self.own_state is _IDLE or pipelined):
             raise self._local(
                 f"a {type(head).__name__} cannot be sent by a client that is {self.own_state.value}"
             )
         ended = self._no_more_requests()
         if ended is not None:
             raise self._local(f"no more requests on this connection: {ended}")
-        if self.peer_state is State.DONE:
+        if self.peer_state is _DONE:
             # What has arrived by now must not answer a request that is yet to be sent (R64).
             raise self._local("a response is complete: begin the next cycle before the next request")
+        octets, outgoing, sent, closes = self._said(head, length)
+        if not pipelined:
+            self.reason = None
+            self._interims = self._stray = 0
+        self._close_sent = closes
+        self._outstanding.append((head.method, sent, head.fields))
+        self._begin_sending(outgoing, length is not None)
+        return octets
+
+    def _said(self, head: Request, length: int | None) -> Said:
+        """What is sent for a head; from memory where a caller sends the same again (1.6 µs less)."""
+        prepared = head.prepared
+        if prepared is None or length is None or self.limit is not None:
+            return self._say(head, length)
+        key = length, self._terms.persist
+        said = prepared.get(key)
+        if said is None:
+            said = prepared[key] = self._say(head, length)
+        return said
+
+    def _say(self, head: Request, length: int | None) -> Said:
         facts = head.facts
         if len(facts.hosts) != 1 and head.version >= HTTP_11:
             raise self._local(f"{len(facts.hosts)} Host fields, exactly 1 expected (9112 §3.2)")
@@ -160,14 +240,8 @@ class ClientConnection(Connection):
         announcement = announce_request(head.version, persist and self.limit is None)
         line = writer.request_line(head.method, head.target, head.version)
         octets = writer.head(line, head.fields, announcement, outgoing.line, False)
-        if not pipelined:
-            self.reason = None
-            self._interims = self._stray = 0
-        self._close_sent = announcement.options == (b"close",)
         sent = _as_sent(facts, announce_request(head.version, persist).options)
-        self._outstanding.append((head.method, sent, head.fields))
-        self._begin_sending(outgoing, length is not None)
-        return octets
+        return octets, outgoing, sent, announcement.options == (b"close",)
 
     def _no_more_requests(self) -> Reason | None:
         """Why nothing more may be sent after what was said (R99, R116, R119). RFC 9112 §9.6."""
@@ -184,7 +258,7 @@ class ClientConnection(Connection):
         self._outstanding.popleft()
         self._interims = 0
         if not self._outstanding:
-            self.own_state = State.IDLE
+            self.own_state = _IDLE
 
 
 def _as_sent(facts: Facts, options: tuple[bytes, ...]) -> Facts:

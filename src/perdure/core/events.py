@@ -24,6 +24,9 @@ from perdure.core.framing import NO_CONTENT, Framing, Outgoing
 NO_LINES: Final[tuple[FieldLine, ...]] = ()
 Prepared: TypeAlias = "dict[tuple[Facts, bytes, int | None], tuple[Outgoing, bytes]]"
 """See `Response`."""
+Said: TypeAlias = tuple[bytes, Outgoing, Facts, bool]
+"""The octets of a request head, how its content is framed, its facts as it went out, and whether it
+announces the close."""
 
 
 class Request:
@@ -34,9 +37,11 @@ class Request:
         fields: field lines in order; make them with `fields.make_lines`.
         facts, framing: set on a received request; on one to be sent by `Connection.send`.
         end: True if no content follows.
+        prepared: where somebody sends the same request again and again and makes it {}, keeps what was
+            sent before: by the length of the content and whether the connection shall persist.
     """
 
-    __slots__ = ("end", "facts", "fields", "framing", "method", "target", "version")
+    __slots__ = ("end", "facts", "fields", "framing", "method", "prepared", "target", "version")
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class Request:
         self.facts = facts if facts is not None else gather(version, True, fields)
         self.framing = framing
         self.end = end
+        self.prepared: dict[tuple[int, bool], Said] | None = None
 
     def __repr__(self) -> str:
         return (
