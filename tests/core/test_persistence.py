@@ -338,7 +338,7 @@ def test_hints_go_beside_the_option_and_http_10_always_gets_the_option(
     options: tuple[bytes, ...],
     hints: bytes,
 ) -> None:
-    assert announce_response(reason, version, announce, timeout, maximum) == (options, hints)
+    assert announce_response(reason, version, announce, timeout, maximum)[:2] == (options, hints)
 
 
 @pytest.mark.row("R97", "S2")

@@ -21,7 +21,15 @@ from perdure.core.fields import HTTP_11, UPGRADE, Facts, FieldLine
 from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
-from perdure.core.persistence import Case, Role, announce_request, decide, decide_plain
+from perdure.core.persistence import (
+    Case,
+    NextHop,
+    Role,
+    announce_request,
+    decide,
+    decide_plain,
+    heard_from,
+)
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
 from perdure.core.states import State
@@ -31,6 +39,7 @@ from perdure.core.terms import DEFAULT_TERMS, Terms
 _IDLE, _SENDING, _DONE, _PHASE_DONE = State.IDLE, State.SENDING, State.DONE, Phase.DONE
 _NONE, _LENGTH = FramingKind.NONE, FramingKind.LENGTH
 PERSISTENCE_OPTIONS: Final = (b"close", b"keep-alive")
+_ORIGIN = NextHop.ORIGIN
 REMEMBERED_HEAD_OCTETS: Final = 2048
 """A longer response head is not compared with the next one of its connection."""
 
@@ -54,14 +63,26 @@ class ClientConnection(Connection):
     Attributes:
         peer_speaks_11: True once the server was seen to speak HTTP/1.1; a client that remembers
             it of the origin sets it (R46).
+        next_hop: who reads the requests first; set it before the first of them.
     """
 
-    __slots__ = ("_before", "_close_sent", "_interims", "_outstanding", "_stray", "peer_speaks_11")
+    __slots__ = (
+        "_before",
+        "_close_sent",
+        "_interims",
+        "_kept_by_option",
+        "_outstanding",
+        "_stray",
+        "next_hop",
+        "peer_speaks_11",
+    )
 
     def __init__(self, limits: Limits = CLIENT_LIMITS, terms: Terms = DEFAULT_TERMS) -> None:
         super().__init__(Role.CLIENT, limits, terms)
         self.peer_speaks_11 = False
         self._before: Before | None = None
+        self.next_hop = _ORIGIN
+        self._kept_by_option = False
         self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
         self._close_sent = False
         self._interims = 0
@@ -80,6 +101,19 @@ class ClientConnection(Connection):
             return True
         # A head that was read and refused had begun; an end of the stream before any octet had not.
         return self.peer_state is State.ERROR and self.reason is not Reason.INCOMPLETE
+
+    @property
+    def relay_possible(self) -> bool:
+        """True where a peer that stays silent may be a relay that did not understand our keep-alive option.
+
+        It passed the option on, and the answer to it back. Now it waits for the server to close, and
+        hears no more requests; or we wait, with the server, for each other's close. RFC 9112 appendix C.2.2.
+        """
+        if not self._kept_by_option or not self._outstanding:
+            return False
+        if self.peer_state is _SENDING:
+            return self.response_framing.kind is FramingKind.UNTIL_CLOSE
+        return self.peer_state is _IDLE and self.persists and not self.response_begun
 
     def receive(self, octets: bytes) -> list[Event]:
         """As `Connection.receive`. RFC 9112 §9.2.
@@ -140,6 +174,8 @@ class ClientConnection(Connection):
                 raise RemoteViolation(message, Reason.BAD_SYNTAX, 502)
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
+            if self._kept_by_option or b"keep-alive" in sent.options:
+                self._note_option(facts, sent)
             self._reader.begin(framing)
             ends = framing.kind is _NONE
             response = Response(status, fields, phrase, version, facts, framing, ends)
@@ -149,6 +185,12 @@ class ClientConnection(Connection):
             if ends:
                 self._response_complete()
 
+    def _note_option(self, received: Facts, sent: Facts) -> None:
+        """Note whether our keep-alive option had an effect; a relay may not have understood it."""
+        asked = b"keep-alive" in sent.options and self.limit is None
+        answered = self.persists or b"keep-alive" in heard_from(self.next_hop, received).options
+        self._kept_by_option = asked and answered
+
     def _count_interim(self) -> None:
         self._interims += 1
         if self._interims > self._limits.max_interim:
@@ -156,6 +198,8 @@ class ClientConnection(Connection):
             raise RemoteViolation(message, Reason.TOO_LARGE, 502)
 
     def _decide(self, received: Facts, sent: Facts, framing: Framing) -> Reason:
+        if self.next_hop is not _ORIGIN:
+            received = heard_from(self.next_hop, received)
         # A limit of ours waits for the responses to what was pipelined before it was reached.
         limit = self.limit if len(self._outstanding) == 1 else None
         plain = decide_plain(received, sent, framing, limit)
@@ -221,7 +265,7 @@ class ClientConnection(Connection):
     def _said(self, head: Request, length: int | None) -> Said:
         """What is sent for a head; from memory where a caller sends the same again (1.6 µs less)."""
         prepared = head.prepared
-        if prepared is None or length is None or self.limit is not None:
+        if prepared is None or length is None or self.limit is not None or self.next_hop is not _ORIGIN:
             return self._say(head, length)
         key = length, self._terms.persist
         said = prepared.get(key)
@@ -237,10 +281,11 @@ class ClientConnection(Connection):
         if outgoing.framing is NO_CONTENT and b"100-continue" in facts.expectations:
             raise self._local("100-continue is expected for content that is not there (9110 §10.1.1)")
         persist = self._terms.persist and b"close" not in facts.options
-        announcement = announce_request(head.version, persist and self.limit is None)
+        announcement = announce_request(head.version, persist and self.limit is None, self.next_hop)
         line = writer.request_line(head.method, head.target, head.version)
         octets = writer.head(line, head.fields, announcement, outgoing.line, False)
-        sent = _as_sent(facts, announce_request(head.version, persist).options)
+        wanted = announce_request(head.version, persist, self.next_hop)
+        sent = _as_sent(facts, wanted.options + wanted.to_proxy)
         return octets, outgoing, sent, announcement.options == (b"close",)
 
     def _no_more_requests(self) -> Reason | None:

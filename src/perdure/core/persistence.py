@@ -42,6 +42,18 @@ class Announce(enum.Enum):
     NEVER = "never"
 
 
+@enum.unique
+class NextHop(enum.Enum):
+    """Who reads a client's requests first, as far as that changes what they say."""
+
+    ORIGIN = "origin"
+    """An origin server or gateway, or whoever is at the other end of a tunnel."""
+    PROXY = "proxy"
+    """A forward proxy: the keep-alive option is never said to it (R171)."""
+    NETSCAPE_PROXY = "netscape proxy"
+    """A forward proxy to which persistence is said with Proxy-Connection, as Netscape did (S13)."""
+
+
 class Case(NamedTuple):
     """One exchange, as far as persistence is concerned."""
 
@@ -160,11 +172,14 @@ class Announcement(NamedTuple):
     """Connection options to send."""
     hints: bytes
     """The value of the Keep-Alive field; b"" for none."""
+    to_proxy: tuple[bytes, ...] = ()
+    """Options to send in Proxy-Connection."""
 
 
 SAY_NOTHING: Final = Announcement((), b"")
 SAY_CLOSE: Final = Announcement((b"close",), b"")
 SAY_KEEP_ALIVE: Final = Announcement((b"keep-alive",), b"")
+SAY_KEEP_ALIVE_TO_PROXY: Final = Announcement((), b"", (b"keep-alive",))
 
 
 def announce_response(
@@ -193,12 +208,30 @@ def announce_response(
     return SAY_KEEP_ALIVE if old else SAY_NOTHING
 
 
-def announce_request(version: Version, persist: bool) -> Announcement:
+_ORIGIN = NextHop.ORIGIN
+
+
+def announce_request(version: Version, persist: bool, next_hop: NextHop = NextHop.ORIGIN) -> Announcement:
     """What a request must say, given whether we want the connection to persist.
 
-    HTTP/1.1 persists unless told otherwise (R97), HTTP/1.0 closes unless told otherwise (S2).
-    RFC 9112 §9.3, §9.6.
+    HTTP/1.1 persists unless told otherwise (R97), HTTP/1.0 closes unless told otherwise (S2); but a
+    proxy is not asked to keep it alive, unless somebody wants that in Netscape's way.
+    RFC 9112 §9.3, §9.6, appendix C.2.2.
     """
+    if next_hop is not _ORIGIN and persist:
+        return SAY_KEEP_ALIVE_TO_PROXY if next_hop is NextHop.NETSCAPE_PROXY else SAY_NOTHING
     if version >= HTTP_11:
         return SAY_NOTHING if persist else SAY_CLOSE
     return SAY_KEEP_ALIVE if persist else SAY_NOTHING
+
+
+def heard_from(next_hop: NextHop, facts: Facts) -> Facts:
+    """The facts of a response as persistence takes them: whom we told with Proxy-Connection may answer so.
+
+    From anybody else that field means nothing. RFC 9112 appendix C.2.2.
+    """
+    if next_hop is not NextHop.NETSCAPE_PROXY or not facts.proxy_options:
+        return facts
+    heard = Facts(facts.version, False, ())
+    heard.options = facts.options | facts.proxy_options
+    return heard

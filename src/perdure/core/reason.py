@@ -53,12 +53,14 @@ class Reason(enum.Enum):
     IDLE_LEARNED = Rule(False, "9112 §9.5", "idle nearly as long as the limit learned of this origin")
     HINT_MAX = Rule(False, "9112 C.2.2", "the peer's Keep-Alive max hint is used up")
     POOL_CLOSED = Rule(False, "9112 §9.5", "the pool was closed")
+    NOT_ASKED = Rule(False, "9112 C.2.2", "keep-alive is not asked for where it led to a hang before")
     SIBLING_STALE = Rule(False, "9112 §9.3.1", "a connection of the same age had gone stale")
     ADDRESS_GONE = Rule(False, "9112 §9.5", "the address is no longer one of the origin's")
 
     # The peer ended it.
     PEER_CLOSED = Rule(False, "9112 §9.5", "the peer closed it while idle")
     PEER_RESET = Rule(True, "9112 §9.5", "the peer reset it")
+    RELAY_SUSPECTED = Rule(True, "9112 C.2.2", "no answer where keep-alive was agreed: a blind relay, likely")
     IDLE_408 = Rule(False, "9110 §15.5.9", "the peer announced its idle limit with a 408 response")
     INCOMPLETE = Rule(True, "9112 §8", "the peer closed it in the middle of a message")
     SURPLUS_OCTETS = Rule(True, "9112 §9.2", "octets arrived that belong to no outstanding request")

@@ -93,15 +93,15 @@ _remembered_request_line = lru_cache(1024)(_request_line)
 
 
 @lru_cache(4096)
-def connection_lines(options: tuple[bytes, ...], hints: bytes) -> bytes:
-    """The Connection and Keep-Alive lines, with their CRLF; b"" when there is nothing to say.
+def connection_lines(options: tuple[bytes, ...], hints: bytes, to_proxy: tuple[bytes, ...] = ()) -> bytes:
+    """The Connection, Keep-Alive and Proxy-Connection lines, with their CRLF; b"" for nothing to say.
 
-    RFC 9110 §7.6.1.
+    RFC 9110 §7.6.1, RFC 9112 appendix C.2.2.
     """
-    if not options:
-        return b""
-    lines = b"Connection: %b\r\n" % b", ".join(options)
-    return lines + b"Keep-Alive: %b\r\n" % hints if hints else lines
+    lines = b"Connection: %b\r\n" % b", ".join(options) if options else b""
+    if options and hints:
+        lines += b"Keep-Alive: %b\r\n" % hints
+    return lines + b"Proxy-Connection: %b\r\n" % b", ".join(to_proxy) if to_proxy else lines
 
 
 def head(
@@ -124,12 +124,12 @@ def head(
 
     RFC 9112 §2.1.
     """
-    options, hints = announcement
+    options, hints, to_proxy = announcement
     octets = None if drop_length else remembered or block(lines)
     if octets is None:
         lines, options = _without_ours(lines, options, drop_length)
         octets = b"".join([line[4] for line in lines])
-    return b"".join((start_line, octets, framing_line, connection_lines(options, hints), b"\r\n"))
+    return b"".join((start_line, octets, framing_line, connection_lines(options, hints, to_proxy), b"\r\n"))
 
 
 def block(lines: Sequence[FieldLine]) -> bytes | None:
