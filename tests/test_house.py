@@ -68,6 +68,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "client/effects.py": "names and protocols; tests/client/test_exchange.py shows each effect",
     "client/errors.py": "an error tree; tests/client/test_exchange.py and test_limits.py show each of them",
     "client/failures.py": "tests/client/test_exchange.py shows what each failure becomes, on four stages",
+    "client/exchange_steps.py": "tests/client/test_exchange.py shows each step in its order",
+    "client/blocking_runner.py": "tests/client/test_sync.py and test_exchange.py run on it",
     "client/loop_dialling.py": "tests/client/test_aio.py and test_loop_pool.py dial with it",
     "client/blocking_dialling.py": "tests/client/test_sync.py and test_blocking_pool.py dial with it",
     "client/lease.py": "tests/client/test_loop_pool.py and test_aio.py show how waiting ends",

@@ -1,13 +1,7 @@
-"""`AsyncClient`: carries out the effects of exchanges on an event loop, asyncio's or uvloop's.
-
-No task, timer or lock per request: a connection that lies idle is leased at once, the deadline
-is an attribute of the wire, and a future is made only where something must be awaited.
-"""
+"""`AsyncClient`: asks on an event loop, asyncio's or uvloop's; `loop_runner` carries the exchanges out."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -15,138 +9,21 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from perdure.client.decoding import GzipDecoder, is_gzip
-from perdure.client.effects import CONTENT, HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect, Flow, Shared
+from perdure.client.effects import CONTENT, Shared
 from perdure.client.errors import ExchangeError, ResponseConsumed
 from perdure.client.exchange import Exchange
 from perdure.client.failures import ResponseAbandoned
-from perdure.client.loop_pool import Lease, LoopPool
+from perdure.client.loop_pool import LoopPool
+from perdure.client.loop_runner import LoopRunner
 from perdure.client.loop_wire import ClientWire
 from perdure.client.models import Response
 from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
 from perdure.core.client_connection import ClientConnection
-from perdure.core.pool import Entry, Statistics
-from perdure.core.reason import Reason
-from perdure.core.retry import is_repeatable
+from perdure.core.pool import Statistics
 from perdure.wire.network import LoopNetwork, Network
 from perdure.wire.tls import TlsContext, client_context
-
-SENT = (None, None)
-"""Everything was handed over, and nothing arrived meanwhile."""
-
-
-class LoopRunner:
-    """Carries out the effects of one exchange."""
-
-    __slots__ = ("_entry", "_error", "_flow", "_granting", "_pool", "_waiting", "_wire", "exchange")
-
-    _wire: ClientWire
-
-    def __init__(self, exchange: Exchange, pool: LoopPool[ClientWire]) -> None:
-        self.exchange = exchange
-        self._pool = pool
-        self._flow: Flow = exchange.flow()
-        self._entry: Entry[ClientWire] | None = None
-        self._error: ExchangeError | None = None
-        self._waiting: Lease | None = None
-        self._granting: asyncio.Future[None] | None = None
-
-    async def advance(self) -> Effect | None:
-        """Run until there is something for the caller, HEAD or CONTENT; None at the end."""
-        flow = self._flow
-        value: Any = None
-        error: BaseException | None = None
-        while True:
-            try:
-                effect = flow.send(value) if error is None else flow.throw(error)
-            except StopIteration:
-                return None
-            finally:
-                error = None  # its traceback holds this frame
-            kind, what = effect
-            try:
-                if kind == RECEIVE:
-                    wire = self._wire
-                    while (value := wire.take()) is None:
-                        await wire.wait(what)
-                elif kind == SEND_LAST:
-                    self._wire.hand_over(what)
-                    value = SENT
-                elif kind == LEASE:
-                    value = self._lease(what) or await self._wait_leased(what)
-                elif kind == PULL:
-                    content = self.exchange.asked.content
-                    value = await content.pull_async() if content.asynchronous else content.pull()
-                elif kind >= HEAD:
-                    return effect
-                else:
-                    value = await self._send(what)
-            except BaseException as caught:
-                error = caught
-
-    def close(self) -> None:
-        """Give the exchange up: its connection is closed unless it is over."""
-        self.exchange.abandoned = True
-        self._flow.close()
-
-    def _lease(self, fresh: bool) -> Entry[ClientWire] | None:
-        """Take a connection that lies idle; None if it has to be waited for."""
-        asked = self.exchange.asked
-        request = asked.request
-        self._entry = self._error = None
-        repeatable = is_repeatable(request.method, request.facts.idempotency_key, asked.content.replayable)
-        self._waiting = self._pool.lease(
-            asked.location.origin, repeatable, self._granted, self._refused, fresh, asked.timeout
-        )
-        return self._leased() if self._waiting is None else None
-
-    def _leased(self) -> Entry[ClientWire]:
-        if self._error is not None:
-            raise self._error
-        entry = self._entry
-        assert entry is not None, "granted and refused are the only two answers"
-        self._wire = wire = entry.handle
-        wire.write_timeout = self.exchange.asked.write_timeout
-        return entry
-
-    async def _wait_leased(self, fresh: bool) -> Entry[ClientWire]:
-        """Wait until a connection is granted. Cancelled, it leaves nothing behind."""
-        assert self._waiting is not None
-        self._granting = asyncio.get_running_loop().create_future()
-        try:
-            await self._granting
-        except BaseException:
-            self._pool.cancel(self._waiting)
-            if self._entry is not None:
-                self._pool.discard(self._entry, Reason.CANCELLED)
-            raise
-        return self._leased()
-
-    def _granted(self, entry: Entry[ClientWire]) -> None:
-        self._entry = entry
-        self._settle()
-
-    def _refused(self, error: ExchangeError) -> None:
-        self._error = error
-        self._settle()
-
-    def _settle(self) -> None:
-        if self._granting is not None and not self._granting.done():
-            self._granting.set_result(None)
-
-    async def _send(self, octets: bytes) -> tuple[bytes | None, bytes | None]:
-        """Hand octets over; return once the peer takes more, or with what arrived before that."""
-        wire = self._wire
-        wire.hand_over(octets)
-        if wire.takes_more():
-            await asyncio.sleep(0)  # a turn of the loop, so that an early response is read
-            return None, wire.take()
-        while (arrived := wire.take()) is None:
-            if wire.takes_more():
-                return SENT
-            await wire.wait(math.inf)
-        return b"", arrived  # nothing is left of this, but no more may follow yet
 
 
 class AsyncStreamedResponse(Response):
@@ -277,7 +154,7 @@ class AsyncClient:
         asked = self._asked(method, url, options)
         began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
-        await LoopRunner(exchange, self._pool).advance()
+        await LoopRunner(exchange, self._pool).run_whole()
         assert exchange.response is not None
         response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
         pieces = exchange.pieces

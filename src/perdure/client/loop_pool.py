@@ -123,24 +123,20 @@ class LoopPool(Generic[W]):
             self._loop = asyncio.get_running_loop()
             self._sweeper = Sweeper.of(self._loop)
             self.now = self._loop.time  # the same clock, a third of the cost
+        entry = None if fresh else self.lease_idle(origin, repeatable)
+        if entry is not None:
+            granted(entry)
+            return None
         now = self.now()
         ledger = self.ledger
-        while True:
-            try:
-                answer = ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable)
-            except LocalViolation as error:
-                refused(_closed(error))
-                return None
-            if not isinstance(answer, Use):
-                break
-            entry = answer.entry
-            if not entry.reused or not entry.handle.readable():
-                actions = ledger.take_actions()  # the next deadline is not earlier than it was
-                if actions:
-                    self._carry_out(actions)
-                granted(entry)
-                return None
-            self._set_aside(entry, TURNS_TO_READ)
+        try:
+            answer = ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable)
+        except LocalViolation as error:
+            refused(_closed(error))
+            return None
+        if isinstance(answer, Use):  # it has come to suit this very moment: look at it first
+            ledger.lay_back(answer.entry, now)
+            return self.lease(origin, repeatable, granted, refused, fresh, timeout)
         ticket = answer.ticket
         limit = self.settings.pool_timeout if timeout is None else timeout
         lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, timeout is not None)
@@ -149,6 +145,21 @@ class LoopPool(Generic[W]):
             self._dial(ticket)
         self._act()
         return lease if ticket in self._leases else None
+
+    def lease_idle(self, origin: Origin, repeatable: bool) -> Entry[W] | None:
+        """Reserve a connection that lies idle; None, and nothing is reserved, if none suits or others wait.
+
+        Args and sections as of `lease`.
+        """
+        ledger, now = self.ledger, self.now()
+        while (entry := ledger.lease_idle(origin, now, repeatable)) is not None:
+            if not entry.reused or not entry.handle.readable():
+                actions = ledger.take_actions()  # the next deadline is not earlier than it was
+                if actions:
+                    self._carry_out(actions)
+                return entry
+            self._set_aside(entry, TURNS_TO_READ)
+        return None
 
     def cancel(self, lease: Lease) -> None:
         """Give up waiting; neither callback is called any more. Harmless if one was."""

@@ -83,17 +83,20 @@ class Ledger(Assignment[Handle]):
         """
         if self._closed:
             raise misuse("the pool is closed", Reason.POOL_CLOSED)
-        need = ANY if repeatable else PROVEN
+        entry = self.lease_idle(origin, now, repeatable)
+        return self._queue(origin, ANY if repeatable else PROVEN, now) if entry is None else Use(entry)
+
+    def lease_idle(self, origin: Hashable, now: float, repeatable: bool) -> Entry[Handle] | None:
+        """Do what `lease` does first, and no more: None if no idle connection suits, or others wait."""
         home = self._origins.get(origin)
-        if home is None or home.waiting:
-            return self._queue(origin, need, now)
-        entry = self._pick(home, need, now)
-        if entry is None:
-            return self._queue(origin, need, now)
-        del home.idle[entry]
-        del self._idle[entry]
-        self._hand_out(entry, now)
-        return Use(entry)
+        if home is None or home.waiting or self._closed:
+            return None
+        entry = self._pick(home, ANY if repeatable else PROVEN, now)
+        if entry is not None:
+            del home.idle[entry]
+            del self._idle[entry]
+            self._hand_out(entry, now)
+        return entry
 
     def lease_fresh(self, origin: Hashable, now: float) -> Answer[Handle]:
         """Reserve a connection that was just dialled: for the one repetition of a request.
