@@ -33,9 +33,15 @@ class Posts:
     failed: Counter[str] = field(default_factory=Counter)
 
 
-async def post_steadily(url: str, until: asyncio.Event, posts: Posts) -> None:
-    """Post from many tasks until the event, or each until it is refused, over connections that persist."""
-    async with perdure.AsyncClient(max_per_origin=CONNECTIONS) as client, asyncio.TaskGroup() as group:
+async def post_steadily(url: str, until: asyncio.Event, posts: Posts, *, persist: bool = True) -> None:
+    """Post from many tasks until the event, or each until it is refused.
+
+    Unless they are to persist, each connection has one request.
+    """
+    async with (
+        perdure.AsyncClient(max_per_origin=CONNECTIONS, persist=persist) as client,
+        asyncio.TaskGroup() as group,
+    ):
         for number in range(CONNECTIONS):
             group.create_task(_post(client, f"{url}/sum/{number}", until, posts))
 

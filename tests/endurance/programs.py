@@ -27,7 +27,7 @@ def serve(*flags: str, loop: str = "uvloop", descriptors: int = 0) -> AbstractCo
     """
 
     def command(folder: Path, port: int) -> list[str]:
-        path = str(ROOT)
+        path = f"{ROOT / 'src'}:{ROOT}"
         if loop == "asyncio":
             hiding = folder / "hiding"
             hiding.mkdir(exist_ok=True)

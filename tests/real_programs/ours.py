@@ -15,7 +15,7 @@ from tests import peers
 ROOT = Path(__file__).parent.parent.parent
 COMMAND_SECONDS = 120
 # env, so that the applications of the tests are found from any folder.
-COMMAND = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "perdure")
+COMMAND = ("env", f"PYTHONPATH={ROOT / 'src'}:{ROOT}", sys.executable, "-m", "perdure")
 
 
 def serve(target: str, *flags: str) -> AbstractContextManager[peers.Peer]:

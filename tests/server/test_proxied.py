@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from perdure.core import Error
@@ -76,6 +78,21 @@ def test_a_header_may_take_only_so_long(play_in_time: Play) -> None:
             await peer.wait_lost()
 
     play_in_time(scene)
+
+
+def test_a_drain_waits_for_the_header_of_who_has_connected(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, who, proxy_protocol=("127.0.0.1",)) as stand:
+            peer = await stand.dial()
+            drained = asyncio.ensure_future(stand.server.drain())
+            await stand.until(lambda: stand.server.registry.draining)
+            peer.send(LINE + GET)
+            answer = await answer_from(peer)
+            assert (answer.content, answer.options) == (b"192.0.2.7 56324", {b"close"})
+            peer.close()
+            await drained
+
+    play(scene)
 
 
 def test_unix_sockets_are_listed_by_a_word() -> None:

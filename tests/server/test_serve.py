@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import ssl
 from pathlib import Path
 
@@ -107,6 +108,45 @@ def test_a_client_that_ends_tls_badly_is_no_error_of_ours(
 
     play_on_sockets(scene)
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@pytest.mark.row("R115", "S16")
+def test_who_has_connected_before_a_drain_and_not_yet_shaken_hands_is_served(
+    play_on_sockets: Play, secured: Secured
+) -> None:
+    def ask(connected: socket.socket) -> bytes:
+        with secured.client.wrap_socket(connected, server_hostname="localhost") as client:
+            client.sendall(GET)
+            return client.recv(65536)
+
+    async def scene(network: Network) -> None:
+        server = Server(hello, "127.0.0.1:0", tls_cert=secured.cert, tls_key=secured.key)
+        await server.start()
+        address = ("127.0.0.1", int(server.urls[0].rpartition(":")[2]))
+        connected = socket.create_connection(address, 10.0)
+        drained = asyncio.ensure_future(server.drain())
+        while not server.registry.draining:
+            await let_pass(0.001)
+        assert b"\r\nConnection: close\r\n" in await asyncio.to_thread(ask, connected)
+        await drained
+        await server.close()
+
+    play_on_sockets(scene)
+
+
+def test_a_handshake_that_failed_holds_up_a_drain_for_its_grace_at_most(
+    play_on_sockets: Play, secured: Secured
+) -> None:
+    async def scene(network: Network) -> None:
+        server = Server(hello, "127.0.0.1:0", tls_cert=secured.cert, tls_key=secured.key, drain_grace=0.3)
+        await server.start()
+        peer = await RawPeer.dial(network, "127.0.0.1", int(server.urls[0].rpartition(":")[2]))
+        peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        await peer.receive_all()
+        peer.close()
+        await server.close()
+
+    play_on_sockets(scene)
 
 
 @pytest.mark.row("R152")

@@ -22,7 +22,7 @@ from perdure.core import Reason
 from perdure.server.serve import ListeningServer
 from perdure.server.supervisor import Announcement, ServerFactory, Supervisor
 from perdure.wire.address import address_text
-from perdure.wire.bind import BoundSocket, bind_sockets, release_sockets, socket_address
+from perdure.wire.bind import BoundSocket, bind_sockets, leave_sockets, release_sockets, socket_address
 from perdure.wire.descriptors import raise_descriptor_limit
 from perdure.wire.network import run as run_loop
 from perdure.wire.systemd import inherited_sockets, notify
@@ -66,9 +66,11 @@ def run(
     raise_descriptor_limit()
     inherited = inherited_sockets()
     slots = [inherited] * workers if inherited else bind_slots(binds, workers)
+    # systemd keeps its own copies: who waits there waits for the next process that it starts.
+    release = leave_sockets if inherited else release_sockets
     try:
         if workers > 1:
-            return Supervisor(factory, _notifying(announce), slots, serve_as_worker, renew).run()
+            return Supervisor(factory, _notifying(announce), slots, serve_as_worker, renew, release).run()
 
         def make() -> ListeningServer:
             # Each server closes its own; ours stay open for its successor.
@@ -86,12 +88,11 @@ def run(
             return make()
 
         sockets = slots[0]
-        run_loop(
-            serve_until_signal(make(), _notifying(announce), make_anew if sockets else None, sockets=sockets)
-        )
+        successor = make_anew if sockets else None
+        run_loop(serve_until_signal(make(), _notifying(announce), successor, lambda: release(sockets)))
         return 0
     finally:
-        release_sockets({bound for slot in slots for bound in slot})
+        release({bound for slot in slots for bound in slot})
 
 
 def _notifying(announce: Announcement) -> Announcement:
@@ -140,15 +141,16 @@ async def serve_until_signal(
     server: ListeningServer,
     announce: Announcement,
     successor: Callable[[], ListeningServer] | None = None,
+    before_closing: Callable[[], None] = lambda: None,
     *,
-    sockets: Sequence[BoundSocket] = (),
     ending: Sequence[signal.Signals] = ENDING,
 ) -> None:
     """Serve until told to end, then drain; told again, cut off what is left.
 
     Args:
         successor: makes the server that takes over at SIGHUP; None: SIGHUP ends as SIGTERM does.
-        sockets: what the servers' own are copies of; while they are open, connections queue.
+        before_closing: called once it is told to end, before anything ends: releases the sockets that the
+            servers' own are copies of, so that nobody new comes to the queue which they empty.
 
     Raises: what `server.start` raises.
     """
@@ -161,7 +163,7 @@ async def serve_until_signal(
     try:
         closing = await _serve(server, announce, successor, told)
         notify("STOPPING=1")
-        release_sockets(sockets)
+        before_closing()
         await _wait_closed(closing, told)
     finally:
         for number in watched:

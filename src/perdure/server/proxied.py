@@ -65,7 +65,7 @@ class HeaderWire(LoopWire):
         seconds: how long the header may take.
     """
 
-    __slots__ = ("_make", "_received", "_seconds", "_senders")
+    __slots__ = ("_gave_way", "_make", "_received", "_seconds", "_senders")
 
     def __init__(self, make: Callable[[], LoopWire], senders: Senders, seconds: float) -> None:
         super().__init__()
@@ -73,6 +73,12 @@ class HeaderWire(LoopWire):
         self._senders = senders
         self._seconds = seconds
         self._received = b""
+        self._gave_way = False
+
+    @property
+    def arriving(self) -> bool:
+        """True until the connection proper has taken its place."""
+        return not self._gave_way and not self.lost
 
     def wire_opened(self) -> None:
         """Await the header, if this peer sends one."""
@@ -103,6 +109,7 @@ class HeaderWire(LoopWire):
         self.abort()
 
     def _give_way(self, client: Address, octets: bytes) -> None:
+        self._gave_way = True
         wire = self._make()
         wire.claimed_address = client
         self.sweeper.remove(self)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ class Registry:
     __slots__ = (
         "_all_closed",
         "_by_address",
+        "_drained_at",
         "access_log",
         "closes",
         "connections",
@@ -81,6 +83,7 @@ class Registry:
         self.requests = 0
         self.closes: Counter[Reason] = Counter()
         self.draining = False
+        self._drained_at = math.inf
         self.access_log: AccessLog | None = open_access_log(settings.access_log, settings.access_log_file)
         self.most = settings.max_connections
         self._by_address: Counter[str] | None = None if settings.max_per_address is None else Counter()
@@ -156,20 +159,28 @@ class Registry:
         if waiting is not None and not self.connections and not waiting.done():
             waiting.set_result(None)
 
-    async def drain(self) -> None:
-        """End every connection in good order, within the settings' times; then wait for the tasks.
+    def begin_drain(self) -> None:
+        """From now on each connection ends in good order: those that are open, and those that come yet.
 
         Exchanges under way finish and announce the close; idle connections may send one last
         request within `drain_grace`; after `drain_timeout` what is left is reset and cancelled.
+        Once more changes nothing.
 
         RFC 9112 §9.6.
         """
+        if self.draining:
+            return
         self.draining = True
         self.idle_seconds = self.settings.drain_grace
+        self._drained_at = asyncio.get_running_loop().time() + self.settings.drain_timeout
         for connection in list(self.connections):
             connection.drain()
+
+    async def drain(self) -> None:
+        """Begin to drain, and wait for the end of every connection; then for the tasks."""
+        self.begin_drain()
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.settings.drain_timeout
+        until = self._drained_at
         timer = loop.call_at(until, self._cut_off_all, Reason.DRAIN_TIMEOUT)
         try:
             while self.connections:

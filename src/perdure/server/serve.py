@@ -8,9 +8,11 @@ RFC 9112 §9.6 (a drain announces every close).
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from perdure.core import Error, Reason
 from perdure.server.asgi import Application, AsgiConnection
@@ -23,6 +25,9 @@ from perdure.wire.descriptors import descriptor_limit
 from perdure.wire.loop import LoopWire
 from perdure.wire.network import Listener, LoopNetwork, Network
 from perdure.wire.tls import server_context
+
+ARRIVING_LOOK_SECONDS: Final = 0.01
+"""How often to look whether a handshake is over: of one that failed nobody is told."""
 
 
 class ListeningServer:
@@ -45,6 +50,7 @@ class ListeningServer:
         self._network = network or LoopNetwork()
         self._sockets = sockets
         self._listeners: list[Listener] = []
+        self._arriving: weakref.WeakKeyDictionary[LoopWire, float] = weakref.WeakKeyDictionary()
 
     def make_connection(self) -> LoopWire:
         """Make the wire of one accepted connection."""
@@ -78,11 +84,28 @@ class ListeningServer:
         """What makes the wire of an accepted connection; one that reads who the client is, if asked to."""
         listed = self.settings.proxy_protocol
         if not listed:
-            return self.make_connection
+            return self.make_connection if self._tls is None else self._noted(self.make_connection)
         if self._tls is not None:
             raise Error("proxy_protocol: the header comes before TLS, where it cannot be read yet")
         senders, seconds = Senders(listed), self.settings.head_timeout
-        return lambda: HeaderWire(self.make_connection, senders, seconds)
+        return self._noted(lambda: HeaderWire(self.make_connection, senders, seconds))
+
+    def _noted(self, make: Callable[[], LoopWire]) -> Callable[[], LoopWire]:
+        """Note each wire that something comes before: the registry does not know it yet."""
+
+        def make_and_note() -> LoopWire:
+            wire = make()
+            self._arriving[wire] = asyncio.get_running_loop().time()
+            return wire
+
+        return make_and_note
+
+    async def _wait_arrived(self) -> None:
+        """Wait until who was accepted is the registry's, or gone, or has had as long as an idle one."""
+        now = asyncio.get_running_loop().time
+        seconds = self.settings.drain_grace
+        while any(wire.arriving and now() < at + seconds for wire, at in self._arriving.items()):  # noqa: ASYNC110
+            await asyncio.sleep(ARRIVING_LOOK_SECONDS)
 
     def stop_listening(self) -> None:
         """Accept no more connections; those that are open live on."""
@@ -90,8 +113,11 @@ class ListeningServer:
             listener.close()
 
     async def drain(self) -> None:
-        """Stop listening, and end every connection in good order (`Registry.drain`)."""
+        """End every connection in good order (`Registry.begin_drain`), those that wait to be accepted too."""
+        self.registry.begin_drain()
+        await asyncio.gather(*(listener.finish() for listener in self._listeners))
         self.stop_listening()
+        await self._wait_arrived()
         await self.registry.drain()
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -71,6 +71,7 @@ class Supervisor:
         slots: the sockets of each worker.
         serve: serves in the worker until SIGTERM.
         renew: called at SIGHUP, here, before anything is replaced; False: nothing is to be.
+        release: closes our copies of the sockets at the end.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class Supervisor:
         slots: Sequence[Sequence[BoundSocket]],
         serve: Callable[[ListeningServer, Announcement], None],
         renew: Callable[[], bool] | None = None,
+        release: Callable[[Iterable[BoundSocket]], None] = release_sockets,
     ) -> None:
         self._factory = factory
         self._announce = announce
         self._slots = slots
         self._serve = serve
         self._renew = renew
+        self._release = release
         # Only this process holds the writing end: workers read its end as ours.
         self._alive_reading, self._alive_writing = os.pipe()
         self._workers: dict[int, Worker] = {}
@@ -244,9 +247,9 @@ class Supervisor:
     def _end(self, status: int) -> int:
         for worker in self._workers.values():
             worker.replaced = True
+        # Nobody new comes to the queues, which the workers empty before they close the last copies.
+        self._release({bound for slot in self._slots for bound in slot})
         self._tell_all(signal.SIGTERM)
-        # Nobody accepts any more: refuse connections instead of letting them queue.
-        release_sockets({bound for slot in self._slots for bound in slot})
         cut = False
         while self._workers:
             watched = {*ENDING, signal.SIGCHLD}

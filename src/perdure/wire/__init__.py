@@ -12,7 +12,9 @@
 | `linger`   | what takes its place while it closes                                              |
 | `sweep`    | `Sweeper`: the deadlines of all wires of a loop behind one timer                  |
 | `network`  | `LoopNetwork`: dial and listen; choosing and running the event loop               |
+| `listening`| a listener, and how it comes to its end without losing a connection               |
 | `bind`     | bound sockets, and what they leave behind                                         |
+| `queue`    | who waits to be accepted, and how no more of them come                            |
 | `happy`    | happy eyeballs for event loops                                                    |
 | `systemd`  | sockets and readiness of systemd                                                  |
 |            | **Threads**                                                                       |

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import stat
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable
+from typing import TypeAlias
 
 from perdure.wire.address import Address, parse_bind, plain_address
 from perdure.wire.errors import AddressInUse, bind_error
+from perdure.wire.queue import refuse_handshakes
 
 BoundSocket: TypeAlias = socket.socket
 """What `bind_sockets` returns, for rooms that pass it on without touching it."""
-
-
-class Closable(Protocol):
-    """A server that stops accepting when it is closed."""
-
-    def close(self) -> None:
-        """Stop accepting."""
 
 
 def bind_sockets(bind: str, *, reuse_port: bool = False) -> list[socket.socket]:
@@ -51,16 +44,20 @@ def socket_address(bound: socket.socket) -> Address:
     return plain_address(bound.getsockname())
 
 
-def release_sockets(sockets: Iterable[socket.socket], servers: Sequence[Closable] = ()) -> None:
-    """Close bound sockets (and first the servers that accept on them); remove unix socket files."""
-    paths = [path for bound in sockets if (path := _file_of(bound)) is not None]
-    for server in servers:
-        server.close()
+def release_sockets(sockets: Iterable[socket.socket]) -> None:
+    """Close bound sockets and remove the files of unix ones; their addresses are nobody's from now on.
+
+    Whoever waits in their queues is left to those who accept on copies; nobody comes to them any more.
+    """
+    for bound in sockets:
+        refuse_handshakes(bound)
+        bound.close()
+
+
+def leave_sockets(sockets: Iterable[socket.socket]) -> None:
+    """Close our copies of bound sockets; who waits in their queues waits for whoever has another."""
     for bound in sockets:
         bound.close()
-    for path in paths:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
 
 
 def _bind_every(host: str, port: int, reuse_port: bool) -> list[socket.socket]:
@@ -126,11 +123,3 @@ def _remove_stale(path: str, bind: str) -> None:
             os.unlink(path)
             return
     raise AddressInUse(f"cannot listen on {bind}: another server listens there", bind)
-
-
-def _file_of(bound: socket.socket) -> str | None:
-    """Return the path of a unix socket that has a file."""
-    if bound.fileno() < 0 or bound.family != getattr(socket, "AF_UNIX", None):
-        return None
-    name = bound.getsockname()
-    return name if isinstance(name, str) and name else None

@@ -64,6 +64,7 @@ class LoopWire(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_lingering",
         "_stall_since",
         "_stall_unsent",
@@ -242,6 +243,11 @@ class LoopWire(asyncio.Protocol):
         if self.lost:
             return 0
         return self.transport.get_write_buffer_size() + kernel_queue(self._socket())
+
+    @property
+    def arriving(self) -> bool:
+        """True of a wire that is made and has not opened yet: it may still shake hands."""
+        return self.opened_at == math.inf and not self.lost
 
     @property
     def peer_text(self) -> str:

@@ -145,6 +145,9 @@ class MemoryListener:
         """The address as a URL."""
         return [url_of(scheme, address) for address in self.addresses]
 
+    async def finish(self) -> None:
+        """Return at once: nobody waits, as whoever connects is accepted."""
+
     def close(self) -> None:
         """Accept no more."""
         self._network.forget(self)

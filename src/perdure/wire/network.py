@@ -17,10 +17,11 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from perdure.wire.address import Address, address_text, interleave, numeric_family, url_of
-from perdure.wire.bind import bind_sockets, release_sockets, socket_address
+from perdure.wire.address import Address, address_text, interleave, numeric_family
+from perdure.wire.bind import bind_sockets, release_sockets
 from perdure.wire.errors import bind_error, connect_error
 from perdure.wire.happy import race
+from perdure.wire.listening import SocketListener
 from perdure.wire.loop import LoopWire
 
 _fast_loop: Callable[[], asyncio.AbstractEventLoop]
@@ -54,6 +55,9 @@ class Listener(Protocol):
 
     def urls(self, scheme: str) -> list[str]:
         """The addresses as URLs, such as "http://127.0.0.1:8000" or "http+unix:PATH"."""
+
+    async def finish(self) -> None:
+        """Accept whoever waits, for a few seconds at most; nobody new, if the addresses are its own."""
 
     def close(self) -> None:
         """Accept no more; connections that came about live on. Removes the unix socket file."""
@@ -227,42 +231,6 @@ class LoopNetwork:
             bound.listen(backlog)  # the kernel's queue is as long as was asked for
             listener.servers.append(server)
         return listener
-
-
-class SocketListener:
-    """Bound sockets that accept connections.
-
-    Attributes:
-        addresses: where it listens, ports resolved.
-        owned: whether `close` also removes the file of a unix socket.
-    """
-
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
-        self.addresses: list[Address] = [socket_address(bound) for bound in sockets]
-        self.owned = False
-        self.servers: list[asyncio.AbstractServer] = []
-        self._sockets = sockets
-
-    def urls(self, scheme: str) -> list[str]:
-        """The addresses as URLs: "http://127.0.0.1:8000", "http://[::1]:8000", "http+unix:PATH"."""
-        return [url_of(scheme, address) for address in self.addresses]
-
-    def close(self) -> None:
-        """Accept no more; connections that came about live on. Idempotent."""
-        if self.owned:
-            self.owned = False
-            release_sockets(self._sockets, self.servers)
-            return
-        for server in self.servers:
-            server.close()
-
-    async def wait_closed(self) -> None:
-        """Wait until the addresses are free again; not for the connections to end."""
-        self.close()
-        # uvloop closes the descriptors in its next turn. (Server.wait_closed waits, from Python
-        # 3.12 on, for the connections too.)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
 
 
 async def _open_at(
