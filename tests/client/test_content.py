@@ -85,6 +85,29 @@ def pieces() -> Iterator[bytes]:
     yield b"two"
 
 
+@pytest.mark.row("R46")
+def test_content_is_chunked_for_an_unknown_server_where_the_caller_says_that_it_takes_chunks(
+    perform: Perform,
+) -> None:
+    """RFC 9112 §6.1: such knowledge may be the user's own."""
+
+    async def scene(stage: Stage) -> None:
+        headers = {"Transfer-Encoding": "chunked"}
+        response = await stage.ask("POST", content=iter([b"one", b"two"]), headers=headers)
+        assert response.status == 200
+        await stage.until(lambda: stage.heard().endswith(b"0\r\n\r\n"))
+        head, _, content = stage.heard().partition(BLANK)
+        assert head.count(b"Transfer-Encoding: chunked") == 1
+        assert content == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+    def peer() -> Script:
+        yield Until(b"0\r\n\r\n")
+        yield answer()
+        yield CLIENT_END
+
+    perform(scene, peer)
+
+
 @pytest.mark.row("R46", "R63", "R41")
 def test_content_of_unknown_length_is_gathered_for_an_unknown_server_and_chunked_for_a_known_one(
     perform: Perform,

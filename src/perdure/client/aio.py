@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -40,6 +40,11 @@ class AsyncStreamedResponse(Response):
         super().__init__(url, exchange.response, exchange.use, exchange.interims)
         self._runner = runner
         self._ended = False
+
+    @property
+    def wire(self) -> ClientWire:
+        """What it comes over, for those who look: whose it is once the response is read, nobody knows."""
+        return self._runner.wire
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
         """The content as it was sent, piece by piece.
@@ -171,17 +176,21 @@ class AsyncClient:
         While content of the request is left, it is sent as the response is read. On leaving, what
         is left of the response is dropped (`AsyncStreamedResponse.aclose`).
         """
-        asked = self._asked(method, url, options)
-        began = self._pool.now()
-        runner = LoopRunner(Exchange(self._shared, asked, False), self._pool)
-        await runner.advance()
-        response = AsyncStreamedResponse(asked.location.url, runner)
-        response.elapsed = self._pool.now() - began
+        response = await self.open(self._asked(method, url, options))
         try:
             yield response
             await response.aclose()
         finally:
             response.end_now()
+
+    async def open(self, asked: Asked, runs: Callable[..., LoopRunner] = LoopRunner) -> AsyncStreamedResponse:
+        """Ask exactly this, for libraries that make requests of their own; as `Client.open`."""
+        began = self._pool.now()
+        runner = runs(Exchange(self._shared, asked, False), self._pool)
+        await runner.advance()
+        response = AsyncStreamedResponse(asked.location.url, runner)
+        response.elapsed = self._pool.now() - began
+        return response
 
     async def get(self, url: str, **options: Unpack[Options]) -> Response:
         """`request` with the method GET."""

@@ -10,6 +10,7 @@ from perdure.client.effects import HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect
 from perdure.client.exchange import Exchange
 from perdure.core.pool import Entry
 from perdure.core.retry import is_repeatable
+from perdure.wire.blocking import StreamWire
 
 SENT = (None, None)
 SMALL_OCTETS = 16384
@@ -27,7 +28,7 @@ class BlockingRunner:
         self.exchange = exchange
         self._pool = pool
         self._now = pool.now
-        self._flow: Flow = exchange.flow()
+        self._flow: Flow = exchange.begin()
 
     def advance(self) -> Effect | None:
         """Run until there is something for the caller, HEAD or CONTENT; None at the end."""
@@ -47,6 +48,11 @@ class BlockingRunner:
                 value = self._carry_out(*effect)
             except BaseException as caught:
                 error = caught
+
+    @property
+    def wire(self) -> StreamWire:
+        """That of the connection in use."""
+        return self._handle.wire
 
     def close(self) -> None:
         """Give the exchange up: its connection is closed unless it is over."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
@@ -11,6 +11,9 @@ from perdure.core.client_connection import ClientConnection
 from perdure.core.fields import HTTP_11
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
+
+if TYPE_CHECKING:
+    from perdure.client.exchange import Exchange
 
 LEASE: Final = 0
 PULL: Final = 1
@@ -73,12 +76,15 @@ class Shared:
     Attributes:
         speaks_11: origins that were lately seen to speak HTTP/1.1, to which content of unknown
             length may be sent (RFC 9112 §6.1): REMEMBERED_ORIGINS at most.
+        watch: puts something around the flow of each exchange, such as what measures it; None
+            for nothing, which costs nothing.
     """
 
     def __init__(self, settings: ClientSettings, pool: Pool) -> None:
         self.settings = settings
         self.pool = pool
         self.speaks_11: dict[Origin, None] = {}
+        self.watch: Callable[[Exchange, Flow], Flow] | None = None
 
     def saw_version(self, origin: Origin, version: tuple[int, int]) -> None:
         """Remember whether an origin speaks HTTP/1.1; of too many the first seen is forgotten."""

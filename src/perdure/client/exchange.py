@@ -45,6 +45,11 @@ class Exchange(ExchangeSteps):
 
     __slots__ = ()
 
+    def begin(self) -> Flow:
+        """What a runner runs: `flow`, within what watches the exchanges of this client, if anything."""
+        watch = self._shared.watch
+        return self.flow() if watch is None else watch(self, self.flow())
+
     def flow(self, begun: bool = False) -> Flow:
         """Ask and be answered; see the module.
 
@@ -101,8 +106,10 @@ class Exchange(ExchangeSteps):
 
     @property
     def is_plain(self) -> bool:
-        """True where one write sends everything: `begin_whole` may be used."""
+        """True where one write sends everything, and nobody watches: `begin_whole` may be used."""
         whole = self.asked.content.whole
+        if self._shared.watch is not None:
+            return False
         return whole is not None and len(whole) <= PIECE_OCTETS and not self.asked.expects_continue
 
     def begin_whole(self, entry: Entry[Any]) -> bytes:

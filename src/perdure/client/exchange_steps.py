@@ -114,7 +114,11 @@ class ExchangeSteps:
         asked = self.asked
         if asked.content.length is not None or asked.declares_length:
             return False
-        return asked.location.origin not in self._shared.speaks_11 or asked.request.version < HTTP_11
+        return asked.request.version < HTTP_11 or not self._takes_chunks()
+
+    def _takes_chunks(self) -> bool:
+        asked = self.asked
+        return asked.location.origin in self._shared.speaks_11 or asked.declares_chunks
 
     def _gather(self, piece: bytes | None) -> bool:
         """Keep a piece; False at the end."""
@@ -145,7 +149,7 @@ class ExchangeSteps:
         self._accepted_before = handle.accepted()
         if entry.ended is not None or handle.spent() or not connection.persists:
             raise PeerReset(f"{entry.origin}: the connection ended before it was used")
-        connection.peer_speaks_11 = asked.location.origin in shared.speaks_11
+        connection.peer_speaks_11 = self._takes_chunks()
         most = shared.settings.max_requests
         if most is not None and entry.uses >= most:
             connection.limit = Reason.MAX_REQUESTS

@@ -76,7 +76,7 @@ class LoopRunner:
         """
         flow = self._flow
         if flow is None:
-            flow = self._flow = self.exchange.flow()
+            flow = self._flow = self.exchange.begin()
         value: Any = None
         while True:
             try:
@@ -105,6 +105,11 @@ class LoopRunner:
                     value = await self._send(what)
             except BaseException as caught:
                 error = caught
+
+    @property
+    def wire(self) -> ClientWire:
+        """That of the connection in use."""
+        return self._wire
 
     def close(self) -> None:
         """Give the exchange up: its connection is closed unless it is over."""

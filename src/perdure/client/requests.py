@@ -91,6 +91,14 @@ class Asked:
         return bool(self.request.facts.lengths)
 
     @property
+    def declares_chunks(self) -> bool:
+        """True if the caller set Transfer-Encoding: who does knows that the server speaks HTTP/1.1.
+
+        RFC 9112 §6.1 (specific user configuration).
+        """
+        return bool(self.request.facts.codings)
+
+    @property
     def expects_continue(self) -> bool:
         """True if content waits for 100 (Continue). RFC 9110 §10.1.1."""
         return b"100-continue" in self.request.facts.expectations

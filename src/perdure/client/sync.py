@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -22,7 +22,7 @@ from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
 from perdure.client.settings import ClientSettings
 from perdure.core.client_connection import ClientConnection
 from perdure.core.pool import Statistics
-from perdure.wire.blocking import BlockingNetwork, StreamNetwork
+from perdure.wire.blocking import BlockingNetwork, StreamNetwork, StreamWire
 from perdure.wire.tls import TlsContext, client_context
 
 
@@ -40,6 +40,11 @@ class StreamedResponse(Response):
         super().__init__(url, exchange.response, exchange.use, exchange.interims)
         self._runner = runner
         self._ended = False
+
+    @property
+    def wire(self) -> StreamWire:
+        """What it comes over, for those who look: whose it is once the response is read, nobody knows."""
+        return self._runner.wire
 
     def iter_raw(self) -> Iterator[bytes]:
         """The content as it was sent, piece by piece.
@@ -141,17 +146,33 @@ class Client:
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[Options]) -> Iterator[StreamedResponse]:
         """Ask, and hand out the response as soon as its head is here; as `AsyncClient.stream`."""
-        asked = self._asked(method, url, options)
-        began = self._pool.now()
-        runner = BlockingRunner(Exchange(self._shared, asked, False), self._pool)
-        runner.advance()
-        response = StreamedResponse(asked.location.url, runner)
-        response.elapsed = self._pool.now() - began
+        response = self.open(self._asked(method, url, options))
         try:
             yield response
             response.close()
         finally:
             response.end_now()
+
+    def open(self, asked: Asked, runs: Callable[..., BlockingRunner] = BlockingRunner) -> StreamedResponse:
+        """Ask exactly this, for libraries that make requests of their own (`adapters`).
+
+        Args:
+            asked: the request; nothing is added to it.
+            runs: what carries the exchange out.
+
+        Returns:
+            The response as soon as its head is here. It holds a connection until it is read to its
+            end, closed, or forgotten.
+
+        Raises:
+            ExchangeError: as of `request`.
+        """
+        began = self._pool.now()
+        runner = runs(Exchange(self._shared, asked, False), self._pool)
+        runner.advance()
+        response = StreamedResponse(asked.location.url, runner)
+        response.elapsed = self._pool.now() - began
+        return response
 
     def get(self, url: str, **options: Unpack[Options]) -> Response:
         """`request` with the method GET."""

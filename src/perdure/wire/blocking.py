@@ -325,6 +325,11 @@ class BlockingWire:
         return self._socket.fileno()
 
     @property
+    def own_socket(self) -> socket.socket:
+        """The socket itself, for those who look; over TLS an SSLSocket."""
+        return self._socket
+
+    @property
     def peer_text(self) -> str:
         """The peer's address in words, for messages."""
         return address_text(self.peer_address)

@@ -28,15 +28,17 @@ def client_context(
     ca_file: str | None = None,
     certificate: str | None = None,
     key: str | None = None,
+    password: str = "",
     alpn: list[str] | None = None,
 ) -> ssl.SSLContext:
     """Make the context of a client.
 
     Args:
         verify: False accepts any certificate of anybody; for tests and nothing else.
-        ca_file: PEM file of the authorities to trust instead of the system's.
+        ca_file: PEM file of the authorities to trust instead of the system's, or a folder of such
+            files as OpenSSL's rehash leaves it.
         certificate, key: PEM files to show to a server that asks; the key may be in the
-            certificate's file.
+            certificate's file. password: of the key.
         alpn: protocols to offer; http/1.1 unless said otherwise.
 
     Raises:
@@ -46,7 +48,7 @@ def client_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(ALPN if alpn is None else alpn)
     if certificate is not None:
-        _load_chain(context, certificate, key)
+        _load_chain(context, certificate, key, password)
     return context
 
 
@@ -95,21 +97,23 @@ def _accept_anybody() -> ssl.SSLContext:
 
 
 def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
-    _require_file(ca_file, "authorities")
+    folder = Path(ca_file).is_dir()
+    if not folder:
+        _require_file(ca_file, "authorities")
     try:
-        context.load_verify_locations(cafile=ca_file)
+        context.load_verify_locations(None if folder else ca_file, ca_file if folder else None)
     except (ssl.SSLError, OSError) as error:
         raise TlsSettings(f"authorities file {ca_file}: expected PEM certificates, got {error}") from error
 
 
-def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None, password: str = "") -> None:
     _require_file(certificate, "certificate")
     if key is not None:
         _require_file(key, "key")
     where = f"certificate file {certificate}" + ("" if key is None else f" with key file {key}")
     try:
         # The empty password stops OpenSSL from asking on the terminal.
-        context.load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(certificate, key, password=password)
     except (ssl.SSLError, OSError, ValueError) as error:
         raise TlsSettings(
             f"{where}: expected a PEM certificate and its unencrypted key, got {error}"
