@@ -84,9 +84,20 @@ class Driver:
         self.carry_out()
         return entry
 
-    def fail(self, ticket: Ticket, reason: Reason = Reason.CONNECT_FAILED) -> None:
+    def fail(self, ticket: Ticket, reason: Reason = Reason.CONNECT_FAILED, error: object = None) -> None:
         self.dials.remove(ticket)
-        self.ledger.dial_failed(ticket, self.now, reason)
+        self.ledger.dial_failed(ticket, self.now, reason, error)
+        self.carry_out()
+
+    def warm(self, count: int, origin: str = "a") -> list[Ticket]:
+        """Ask for so many connections; the dials that this costs."""
+        tickets = list(self.ledger.warm(origin, count, self.now))
+        self.dials += tickets
+        self.carry_out()
+        return tickets
+
+    def resolved(self, *addresses: str, origin: str = "a") -> None:
+        self.ledger.resolved(origin, addresses, self.now)
         self.carry_out()
 
     def take(self, ticket: Ticket) -> Entry[int] | None:

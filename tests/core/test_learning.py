@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from perdure.core.learning import Learning
+from perdure.core.learning import RENEWED_FACTOR, Learning
 
 
 @pytest.fixture
@@ -49,18 +49,42 @@ def test_only_the_last_eight_closes_count(learning: Learning) -> None:
 
 def test_longest_survival_is_proven_until_it_is_ten_minutes_old(learning: Learning) -> None:
     learning.saw_survival(30.0, now=0.0)
-    learning.saw_survival(10.0, now=100.0)
-    learning.saw_survival(20.0, now=200.0)
+    learning.saw_survival(5.0, now=100.0)
+    learning.saw_survival(8.0, now=200.0)
     assert learning.proven(599.9) == 30.0
-    assert learning.proven(600.0) == 20.0
+    assert learning.proven(600.0) == 12.0
     assert learning.proven(800.0) == 0.0
+
+
+def test_use_renews_what_was_proven_up_to_half_as_much_again_as_its_own_age(learning: Learning) -> None:
+    learning.saw_survival(55.0, now=0.0)
+    for number in range(1, 400):
+        assert learning.proven(10.0 * number) == (55.0 if number < 60 else 15.0)
+        learning.saw_survival(10.0, now=10.0 * number)
+    assert learning.proven(4600.0) == 0.0
+
+
+def test_use_renews_nothing_that_was_not_proven(learning: Learning) -> None:
+    learning.saw_survival(10.2, now=0.0)
+    for number in range(1, 400):
+        learning.saw_survival(10.0, now=10.0 * number)
+    assert learning.proven(3990.0) == 10.2
+
+
+@pytest.mark.parametrize(("witnessed", "proven"), [(True, 13.5), (False, 0.0)])
+def test_close_that_was_seen_as_it_came_proves_what_came_before_it(
+    learning: Learning, witnessed: bool, proven: float
+) -> None:
+    learning.saw_close(15.0, 100.0, witnessed)
+    assert learning.proven(100.0) == pytest.approx(proven)
 
 
 def test_shorter_survivals_close_behind_a_longer_one_are_not_noted_so_that_notes_stay_few(
     learning: Learning,
 ) -> None:
-    for number in range(6000):
-        learning.saw_survival(60.0 - number / 100, now=number / 10)
+    learning.saw_survival(60.0, now=0.0)
+    for number in range(1, 6000):
+        learning.saw_survival((60.0 - number / 100) / RENEWED_FACTOR, now=number / 10)
     assert learning.proven(599.9) == 60.0
     assert learning.proven(600.0) == pytest.approx(52.5, abs=0.1)  # 75 s later, not the next one
 

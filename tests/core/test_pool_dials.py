@@ -97,16 +97,6 @@ def test_dial_of_a_cancelled_ticket_is_taken_over_by_who_waits() -> None:
     assert pool.taken(waiting) is entry
 
 
-def test_warm_dials_up_to_the_count_and_closes_nothing_for_it() -> None:
-    pool = small(4, total=5)
-    pool.idle(3, "b")
-    for wanted, dials in ((1, 1), (9, 2)):
-        pool.ledger.warm("a", wanted, 0.0)
-        pool.carry_out()
-        assert len(pool.dials) == dials
-    assert not pool.closed
-
-
 # --- tickets that lose their connection ------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from perdure.core.pool import (
     TicketState,
     Use,
 )
+from perdure.core.pool_upkeep import ABSENT_SECONDS
 from perdure.core.reason import Reason
 
 ORIGINS = st.sampled_from(["a", "b", "c"])
@@ -60,6 +61,7 @@ class Pool(RuleBasedStateMachine):
         self.ended: dict[Entry[object], Reason] = {}
         self.lay_open: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": []}  # (at, age)
         self.closes: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": []}
+        self.failing = {"a": 0, "b": 0, "c": 0}
         self.requests = self.reused = self.dialled = 0
         self.shut = False
 
@@ -82,7 +84,7 @@ class Pool(RuleBasedStateMachine):
             self.check_order(action.ticket)
             self.granted.append(action.ticket)
         else:
-            assert action.ticket.reason in {Reason.CONNECT_FAILED, Reason.POOL_CLOSED}
+            assert action.ticket.reason in {Reason.CONNECT_FAILED, Reason.POOL_CLOSED, Reason.CANCELLED}
             self.tickets.remove(action.ticket)
 
     def learned(self, entry: Entry[object]) -> float:
@@ -100,9 +102,14 @@ class Pool(RuleBasedStateMachine):
             and other.number < ticket.number
             and other.state is TicketState.WAITING
         ]
-        assert not [other for other in older if other.need is Need.ANY]
+        assert not [other for other in older if other.need in (Need.ANY, ticket.need)]
         if ticket.need is Need.FRESH:
             assert not older
+
+    def check_no_overtaking(self, origin: str, need: Need) -> None:
+        """Who is served at once overtakes only those who need more than he."""
+        waiting = [t for t in self.tickets if t.origin == origin and t.state is TicketState.WAITING]
+        assert not [other for other in waiting if other.need in (Need.ANY, need)]
 
     def lease(self, origin: str, need: Need) -> None:
         if need is Need.FRESH:
@@ -110,6 +117,7 @@ class Pool(RuleBasedStateMachine):
         else:
             answer = self.ledger.lease(origin, self.now, need is Need.ANY)
         if isinstance(answer, Use):
+            self.check_no_overtaking(origin, need)
             self.got(answer.entry, need)
         else:
             self.tickets.append(answer.ticket)
@@ -160,14 +168,28 @@ class Pool(RuleBasedStateMachine):
     def dial_succeeds(self, pick: int, rtt: float | None, address: str | None) -> None:
         ticket = self.dials.pop(pick % len(self.dials))
         self.all.append(self.ledger.dialled(ticket, object(), self.now, rtt, address))
+        self.failing[str(ticket.origin)] = 0
         self.dialled += 1
         self.carry_out()
 
     @precondition(lambda self: self.dials)
-    @rule(pick=PICK)
-    def dial_fails(self, pick: int) -> None:
-        self.ledger.dial_failed(self.dials.pop(pick % len(self.dials)), self.now)
+    @rule(pick=PICK, reason=st.sampled_from([Reason.CONNECT_FAILED] * 3 + [Reason.CANCELLED]))
+    def dial_fails(self, pick: int, reason: Reason) -> None:
+        ticket = self.dials.pop(pick % len(self.dials))
+        self.ledger.dial_failed(ticket, self.now, reason, error=ticket)
+        if reason is Reason.CONNECT_FAILED:
+            self.failing[str(ticket.origin)] += 1
         self.carry_out()
+        self.check_outage(str(ticket.origin))
+
+    def check_outage(self, origin: str) -> None:
+        """Nobody waits for what will not come; a dead origin is not hammered."""
+        if not self.failing[origin]:
+            return
+        begun = [ticket for ticket in self.dials if ticket.origin == origin]
+        own = [entry for entry in self.live() if entry.origin == origin]
+        waiting = [t for t in self.tickets if t.origin == origin and t.state is TicketState.WAITING]
+        assert own or begun or not waiting
 
     @precondition(lambda self: self.granted)
     @rule(pick=PICK)
@@ -200,7 +222,7 @@ class Pool(RuleBasedStateMachine):
     def finish(self, pick: int, reason: Reason, timeout: int | None, maximum: int | None) -> None:
         entry = self.leased.pop(pick % len(self.leased))
         if entry.uses > 1:
-            self.lay_open[str(entry.origin)].append((self.now, entry.idle_seconds))
+            self.note_survival(str(entry.origin), entry.idle_seconds)
         self.ledger.release(entry, self.now, reason, timeout, maximum)
         if not reason.persists or timeout in (0, 1) or maximum == 0 or entry.uses >= 7 or self.shut:
             assert entry.ended is not None
@@ -258,20 +280,33 @@ class Pool(RuleBasedStateMachine):
         self.now += seconds
         self.note_open()
 
+    def note_survival(self, origin: str, age: float) -> None:
+        """A use renews what was proven before, up to half as much again as its own age."""
+        shown = max((known for at, known in self.lay_open[origin] if self.now - at < 600), default=0.0)
+        self.lay_open[origin].append((self.now, max(age, min(shown, 1.5 * age))))
+
     def note_open(self) -> None:
         for entry in self.ledger.idle_entries():
             if entry.uses:
                 self.lay_open[str(entry.origin)].append((self.now, self.now - entry.idle_since))
 
-    @rule(origin=ORIGINS, address=st.sampled_from(["1", "2"]))
-    def address_leaves(self, origin: str, address: str) -> None:
-        self.ledger.retire(origin, {address}, self.now)
-        assert not [e for e in self.ledger.idle_entries(origin) if e.address == address]
+    @rule(origin=ORIGINS, left=st.sampled_from(["1", "2"]))
+    def name_is_resolved(self, origin: str, left: str) -> None:
+        """Twice, far enough apart that the other address has left."""
+        for _ in range(2):
+            self.ledger.resolved(origin, {left}, self.now)
+            self.carry_out()
+            self.time_passes(ABSENT_SECONDS)
+        self.ledger.resolved(origin, {left}, self.now)
+        assert not [e for e in self.ledger.idle_entries(origin) if e.address not in (left, None)]
         self.carry_out()
 
+    @precondition(lambda self: not self.shut)
     @rule(origin=ORIGINS, count=st.integers(0, 4))
     def warm(self, origin: str, count: int) -> None:
-        self.ledger.warm(origin, count, self.now)
+        before = self.ledger.statistics(self.now).connections
+        self.dials += self.ledger.warm(origin, count, self.now)
+        assert self.ledger.statistics(self.now).connections == before, "warming closes nothing"
         self.carry_out()
 
     @precondition(lambda self: len(self.all) > 8)
@@ -319,7 +354,7 @@ class Pool(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_without_a_cause(self) -> None:
         """Unless a canary is left to ripen, whoever waits has a dial coming or the caps are full."""
-        if any(ticket.need is Need.PROVEN for ticket in self.tickets):
+        if any(ticket.need is Need.PROVEN for ticket in self.tickets) or any(self.failing.values()):
             return
         idle = self.ledger.idle_entries()
         full = len(self.live()) + len(self.dials) >= self.settings.max_total

@@ -117,9 +117,7 @@ def test_one_close_right_after_a_response_does_not_end_persistence(pool: Driver)
 
 def test_close_before_the_first_request_teaches_nothing(pool: Driver) -> None:
     """Another timer of the server runs there."""
-    pool.ledger.warm("a", 1, 0.0)
-    pool.carry_out()
-    entry = pool.connect(pool.dials[0])
+    entry = pool.connect(*pool.warm(1))
     pool.now = 5.0
     pool.peer_closes(entry)
     assert not pool.ledger.statistics(5.0).learned
@@ -212,9 +210,7 @@ def test_margin_is_two_round_trips_and_at_least_fifty_milliseconds(pool: Driver)
 def test_connection_that_was_never_used_proves_nothing_and_serves_only_what_may_be_repeated(
     pool: Driver,
 ) -> None:
-    pool.ledger.warm("a", 2, 0.0)
-    pool.carry_out()
-    for ticket in list(pool.dials):
+    for ticket in pool.warm(2):
         pool.connect(ticket)
     pool.now = 20.0
     assert not pool.ledger.statistics(20.0).proven
@@ -225,9 +221,7 @@ def test_connection_that_was_never_used_proves_nothing_and_serves_only_what_may_
 def warmed(pool: Driver) -> Entry[int]:
     """An idle connection that was never used."""
     count = pool.ledger.statistics(pool.now).connections
-    pool.ledger.warm("a", count + 1, pool.now)
-    pool.carry_out()
-    return pool.connect(pool.dials[0])
+    return pool.connect(*pool.warm(count + 1))
 
 
 def test_proof_from_used_connections_does_not_stand_for_one_that_was_never_used(pool: Driver) -> None:
@@ -360,7 +354,7 @@ def test_canary_is_not_waited_for_again_where_the_gaps_outgrow_what_it_could_pro
 
 
 def test_canary_that_cannot_ripen_is_not_waited_for(pool: Driver) -> None:
-    learn(pool, 0.08)
+    learn(pool, 0.05)
     entries = [pool.fresh() for _ in range(8)]
     pool.release(entries[0])
     asked = pool.ticket(repeatable=False)

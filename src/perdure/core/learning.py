@@ -6,6 +6,12 @@ Two kinds of evidence, each kept for `REMEMBERED_SECONDS`:
   `limit` of how long connections lie idle. The last `REMEMBERED_CLOSES` count.
 * a *survival*: a connection was alive at some idle age. The longest is `proven`.
 
+A proof is renewed by use. Otherwise a request that may not be repeated, every ten seconds, would
+have to pay for a new canary whenever the last one is forgotten, because its own uses prove ten
+seconds and no more. So each survival renews what was proven before, up to half as much again as
+its own age; that a server's limit fell into just that gap without a word is the price, and it is
+noticed by the close. A close that was seen on an idle connection proves, too, that it lived until then.
+
 A server that restarts also closes idle connections, at any age, and must not end persistence
 for ten minutes. So a close is not believed as a limit if a connection of the origin outlived
 that age recently, or if others were closed at the same moment at other ages: a timer has one
@@ -34,6 +40,8 @@ USUAL_LIMIT_SECONDS: Final = 1.0
 """Apache, lighttpd and gunicorn count in seconds; their least is one."""
 SHORTEST_LIMIT_SECONDS: Final = 0.1
 """A close at a younger age is never an idle limit: a restart, or an end that was not announced."""
+RENEWED_FACTOR: Final = 1.5
+"""How far above its own age a survival renews an older proof: what jitter of users' timers needs."""
 SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
 """A shorter survival is not noted while a longer one is this recent: bounds the notes to 8 or 9."""
 
@@ -59,10 +67,13 @@ class Learning:
         self._caution = math.inf
         self._valid_until = math.inf
 
-    def saw_close(self, idle_seconds: float, now: float) -> None:
+    def saw_close(self, idle_seconds: float, now: float, witnessed: bool = False) -> None:
         """Note that the peer ended a connection that had lain idle so long.
 
         Longer survivals are worth no more than `FRACTION` of it from now on.
+
+        Args:
+            witnessed: the end itself was seen, and at once: until shortly before it lived.
         """
         believed = idle_seconds >= self.proven(now) and self._may_be_a_limit(idle_seconds)
         moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
@@ -72,9 +83,12 @@ class Learning:
                 close.believed = False
         self._closes.append(_Close(now, idle_seconds, believed))
         self._recall(now)
-        if self._survivals and self._survivals[0][1] > FRACTION * idle_seconds:
-            self._survivals = deque(kept for kept in self._survivals if kept[1] <= FRACTION * idle_seconds)
-            self.saw_survival(FRACTION * idle_seconds, now)
+        lived = FRACTION * idle_seconds
+        longer = [kept for kept in self._survivals if kept[1] > lived]
+        if longer:
+            self._survivals = deque(kept for kept in self._survivals if kept[1] <= lived)
+        if longer or witnessed:
+            self._note_survival(lived, now)
 
     def _may_be_a_limit(self, idle_seconds: float) -> bool:
         """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice."""
@@ -85,6 +99,12 @@ class Learning:
 
     def saw_survival(self, idle_seconds: float, now: float) -> None:
         """Note that a connection was alive after it had lain idle so long."""
+        known = self.proven(now)
+        if idle_seconds < known:
+            idle_seconds = min(known, RENEWED_FACTOR * idle_seconds)
+        self._note_survival(idle_seconds, now)
+
+    def _note_survival(self, idle_seconds: float, now: float) -> None:
         survivals = self._survivals
         while survivals and survivals[-1][1] <= idle_seconds:
             survivals.pop()

@@ -25,16 +25,12 @@ RFC 9112 §9.3 to §9.5.
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable
 
-from perdure.core.pool_assignment import Assignment
 from perdure.core.pool_entries import (
     ANY,
     CLOSED,
     FRESH,
-    IDLE,
     LEASED,
     PROVEN,
     Action,
@@ -55,6 +51,7 @@ from perdure.core.pool_entries import (
     Wait,
 )
 from perdure.core.pool_origin import age_deadline, misuse
+from perdure.core.pool_upkeep import Upkeep
 from perdure.core.reason import Reason
 
 __all__ = [
@@ -63,7 +60,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Ledger(Assignment[Handle]):
+class Ledger(Upkeep[Handle]):
     """The connections of one pool, by origin. Not locked: the driver's lock is around it."""
 
     def lease(self, origin: Hashable, now: float, repeatable: bool) -> Answer[Handle]:
@@ -87,10 +84,11 @@ class Ledger(Assignment[Handle]):
         return self._queue(origin, ANY if repeatable else PROVEN, now) if entry is None else Use(entry)
 
     def lease_idle(self, origin: Hashable, now: float, repeatable: bool) -> Entry[Handle] | None:
-        """Do what `lease` does first, and no more: None if no idle connection suits, or others wait."""
+        """Do what `lease` does first, and no more: None if no idle connection suits."""
         home = self._origins.get(origin)
-        if home is None or home.waiting or self._closed:
+        if home is None or self._closed:
             return None
+        # Whoever waits while a connection lies idle cannot use it: nobody is overtaken who could.
         entry = self._pick(home, ANY if repeatable else PROVEN, now)
         if entry is not None:
             del home.idle[entry]
@@ -153,8 +151,8 @@ class Ledger(Assignment[Handle]):
             ticket: of the Dial; it may have been served or cancelled meanwhile.
             handle: the driver's connection.
             now: monotonic seconds.
-            rtt: round-trip time in seconds, such as the time the TCP handshake took.
-            address: what was dialled, for `retire`.
+            rtt: round-trip time in seconds, as the TCP handshake showed it.
+            address: what was dialled, for `resolved`.
 
         Returns:
             The new entry, so that the driver knows which one `handle` is.
@@ -163,6 +161,8 @@ class Ledger(Assignment[Handle]):
             LocalViolation: no dial is under way for the ticket; nothing changed.
         """
         home = self._end_dial(ticket)
+        if home.outage.failures:
+            home.outage.succeeded()
         self._dialled += 1
         self._connections += 1
         entry = Entry(self._dialled, home.key, handle, now)
@@ -180,19 +180,32 @@ class Ledger(Assignment[Handle]):
         self._settle(home, now)
         return entry
 
-    def dial_failed(self, ticket: Ticket, now: float, reason: Reason = Reason.CONNECT_FAILED) -> None:
+    def dial_failed(
+        self, ticket: Ticket, now: float, reason: Reason = Reason.CONNECT_FAILED, error: object = None
+    ) -> None:
         """Give back the place of a dial that failed, timed out or was given up.
 
-        If the ticket still waits, it is refused with `reason`; others that counted on this dial
-        get a Dial of their own.
+        If the ticket still waits, it is refused with `reason`. If no connection of the origin and no
+        dial is left, so are all that wait for it; otherwise those who counted on this dial get one of
+        their own, unless dials to the origin keep failing (`pool_outage`).
+
+        Args:
+            reason: CANCELLED or POOL_CLOSED where the driver gave it up: that says nothing of the
+                origin, and refuses nobody else.
+            error: kept as `error` of every ticket that is refused for it.
 
         Raises:
             LocalViolation: no dial is under way for the ticket; nothing changed.
         """
         home = self._end_dial(ticket)
+        given_up = reason is Reason.CANCELLED or reason is Reason.POOL_CLOSED
+        if not given_up:
+            home.outage.failed(reason, error, now, self.settings.dial_rest)
         if ticket.state is TicketState.WAITING:
-            self._refuse(home, ticket, reason)
+            self._refuse(home, ticket, reason, error)
         self._part_seekers(home)
+        if not given_up and not home.count:
+            self._refuse_all(home, reason, error)
         self._settle(home, now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
@@ -206,7 +219,7 @@ class Ledger(Assignment[Handle]):
         home = self._origins[ticket.origin]
         ticket.state = TicketState.CANCELLED
         home.seekers.pop(ticket, None)
-        home.waiting.pop(ticket, None)
+        home.waiting.remove(ticket)
         entry = self._granted.pop(ticket, None)
         if entry is not None:
             self._lay_back(home, entry, now)
@@ -261,6 +274,26 @@ class Ledger(Assignment[Handle]):
         if home.waiting or home.seekers or self._line:
             self._settle(home, now)
 
+    def lay_back(self, entry: Entry[Handle], now: float) -> None:
+        """Undo a lease of which nothing was sent: its connection is as idle as it was.
+
+        Raises as `release` does.
+        """
+        if entry.state is CLOSED:
+            return
+        if entry.state is not LEASED:
+            raise misuse(f"{entry!r} is laid back, but not leased")
+        home = self._origins[entry.origin]
+        entry.uses -= 1
+        self._requests -= 1
+        self._reused -= entry.reused
+        ending = self._ending(entry, Reason.PERSISTS_11)
+        if ending is None:
+            self._lay_idle(home, entry, now)
+        else:
+            self._close(home, entry, ending)
+        self._settle(home, now)
+
     def discard(self, entry: Entry[Handle], reason: Reason, now: float) -> None:
         """Close a connection in any state and learn nothing from it.
 
@@ -292,107 +325,8 @@ class Ledger(Assignment[Handle]):
         home = self._origins[entry.origin]
         self._close(home, entry, reason)
         if entry.uses > 1:
-            self._learn(home, entry.idle_seconds, now)
+            self._learn(home, entry.idle_seconds, now, witnessed=False)
         for sibling in list(home.idle) if entry.reused else ():
             if now - sibling.idle_since >= entry.idle_seconds:
                 self._close(home, sibling, Reason.SIBLING_STALE)
         self._settle(home, now)
-
-    def peer_closed(self, entry: Entry[Handle], now: float, reason: Reason = Reason.PEER_CLOSED) -> None:
-        """Close an idle connection that the peer closed, and learn its idle time.
-
-        Tell it promptly: an idle connection is counted as proof of its age while it lives. A
-        driver that does not watch them all the time, or whose event loop was held up, looks at
-        the origin's `idle_entries` before a lease that is not repeatable. A leased entry is left
-        to its exchange.
-
-        Args:
-            reason: PEER_CLOSED, PEER_RESET, or IDLE_408 for an unasked 408 response.
-        """
-        if entry.state is LEASED or entry.state is CLOSED:
-            return
-        home = self._origins[entry.origin]
-        self._close(home, entry, reason)
-        if entry.uses:  # before the first request another timer of the server runs
-            self._learn(home, now - entry.idle_since, now)
-        self._settle(home, now)
-
-    def retire(self, origin: Hashable, addresses: Collection[Hashable], now: float) -> None:
-        """Close the connections to addresses that the origin has no more (Reason.ADDRESS_GONE).
-
-        Leased ones end when they are released.
-        """
-        home = self._origins.get(origin)
-        if home is None:
-            return
-        for entry in [entry for entry in home.entries if entry.address in addresses]:
-            if entry.state is LEASED:
-                entry.doom = Reason.ADDRESS_GONE
-            else:
-                self._close(home, entry, Reason.ADDRESS_GONE)
-        self._settle(home, now)
-
-    def warm(self, origin: Hashable, count: int, now: float) -> None:
-        """Dial until the origin has `count` connections, as far as the caps allow without closing any.
-
-        The Dials come as actions; their tickets want nothing.
-        """
-        home = self._open(origin)
-        wanted = 0 if self._closed else min(count, self.settings.max_per_origin)
-        while home.count < wanted and self._connections + self._dialling < self.settings.max_total:
-            ticket = self._new_ticket(origin, ANY)
-            ticket.state = TicketState.CANCELLED
-            self._begin_dial(home, ticket)
-            self._actions.append(Dial(ticket))
-        self._settle(home, now)
-
-    def expire(self, now: float) -> None:
-        """Close every idle connection whose time has come. Call it at `next_deadline`."""
-        while self._timers and self._timers[0][0] <= now:
-            at, _, entry = heapq.heappop(self._timers)
-            if at != entry.scheduled:
-                continue
-            entry.scheduled = math.inf
-            if entry.state is not IDLE:
-                continue
-            home = self._origins[entry.origin]
-            if now >= entry.idle_deadline:
-                self._end_idle(home, entry, now)
-            else:
-                self._schedule(entry, entry.idle_deadline)
-            self._settle(home, now)
-
-    def next_deadline(self) -> float | None:
-        """Say when `expire` has something to do at the earliest; None: nothing is idle.
-
-        It may be earlier than needed, never later.
-        """
-        return self._timers[0][0] if self._timers else None
-
-    def close(self, now: float) -> None:
-        """Close idle connections, refuse tickets (POOL_CLOSED); leased ones end when released."""
-        self._closed = True
-        for entry in [*self._idle, *self._granted.values()]:
-            self._close(self._origins[entry.origin], entry, Reason.POOL_CLOSED)
-        for home in list(self._origins.values()):
-            for ticket in [*home.seekers, *home.waiting]:
-                self._refuse(home, ticket, Reason.POOL_CLOSED)
-
-    def take_actions(self) -> Sequence[Action[Handle]]:
-        """Hand over what is to be done, in order, and forget it."""
-        actions = self._actions
-        if not actions:
-            return ()
-        self._actions = []
-        return actions
-
-    def idle_entries(self, origin: Hashable = None) -> tuple[Entry[Handle], ...]:
-        """List the idle connections of one origin, or of all (None), the longest idle first."""
-        if origin is None:
-            return tuple(self._idle)
-        home = self._origins.get(origin)
-        return tuple(home.idle) if home is not None else ()
-
-    def statistics(self, now: float) -> Statistics:
-        """Count what there is and what was. O(origins)."""
-        return self._count(now)

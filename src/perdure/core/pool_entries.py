@@ -42,6 +42,8 @@ class PoolSettings:
     """In [0, 1): shifts the spread; a driver draws it once per pool, to part its processes."""
     max_requests: int | None = None
     """Requests on one connection; None: any number."""
+    dial_rest: float = 0.0
+    """After a failed dial nobody dials the origin for so long, doubling with each failure; 0: no rest."""
     order: Literal["lifo", "spread"] = "lifo"
     """"lifo" lets surplus connections lie until they expire; "spread" takes the longest idle
     one, needs `max_age`, and is for origins behind a balancer (coredns #7903)."""
@@ -114,9 +116,10 @@ class Ticket:
         state: `TicketState`.
         dials: how many `Dial`s were handed out for it and not yet answered; seldom more than one.
         reason: why it was refused; None otherwise.
+        error: the driver's own, of the dial that failed; several tickets may be refused for one.
     """
 
-    __slots__ = ("dials", "need", "number", "origin", "reason", "state")
+    __slots__ = ("dials", "error", "need", "number", "origin", "reason", "state")
 
     def __init__(self, number: int, origin: Hashable, need: Need) -> None:
         self.number = number
@@ -125,6 +128,7 @@ class Ticket:
         self.state = TicketState.WAITING
         self.dials = 0
         self.reason: Reason | None = None
+        self.error: object = None
 
     def __repr__(self) -> str:
         return f"<Ticket {self.number} {self.state.value} {self.origin!r}>"
@@ -137,7 +141,8 @@ class Entry(Generic[Handle]):
         number: rises with every connection of the ledger, from 1: the number in the story.
         origin: the key it was dialled for.
         handle: the driver's own connection.
-        address: what it was dialled to, or None: see `Ledger.retire`.
+        address: what it was dialled to, or None: see `Ledger.resolved`.
+        absent_since: when the address was first missing from what the name resolves to; else infinite.
         state: `EntryState`.
         dialled_at: seconds, the clock of `now`.
         uses: requests it was leased for, the current one included.
@@ -153,7 +158,7 @@ class Entry(Generic[Handle]):
     """
 
     __slots__ = (
-        "address", "age_deadline", "deadline_reason", "dialled_at", "doom", "ended", "handle",
+        "absent_since", "address", "age_deadline", "deadline_reason", "dialled_at", "doom", "ended", "handle",
         "hint_max", "hint_timeout", "idle_deadline", "idle_seconds", "idle_since", "number", "origin",
         "reused", "rtt", "scheduled", "state", "ticket", "uses",
     )  # fmt: skip
@@ -170,6 +175,7 @@ class Entry(Generic[Handle]):
         self.reused = False
         self.idle_seconds = 0.0
         self.idle_since = now
+        self.absent_since = math.inf
         self.idle_deadline = math.inf
         self.deadline_reason = Reason.IDLE_LIMIT
         self.scheduled = math.inf

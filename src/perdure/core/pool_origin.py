@@ -19,13 +19,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from itertools import takewhile
 from typing import Final, Generic
 
 from perdure.core.errors import LocalViolation
 from perdure.core.keepalive import usable_seconds
 from perdure.core.learning import Learning
 from perdure.core.pool_entries import ANY, FRESH, PROVEN, Entry, Handle, Need, PoolSettings, Ticket
+from perdure.core.pool_outage import Outage
+from perdure.core.pool_queue import Waiting
 from perdure.core.reason import Reason
 
 LEAST_MARGIN_SECONDS: Final = 0.05
@@ -36,6 +37,10 @@ RIPE_MARGINS: Final = 2.0
 """A first canary is left alone until it has proven this many margins."""
 UNRIPE_MARGINS: Final = 1.5
 """With less than this proven, a canary is worth waiting for (below RIPE: floats round)."""
+SPARED_RIPENINGS: Final = 2.0
+"""So often a canary could have ripened before it is given up: others, who may, keep using it."""
+SPARED_AGAIN_SECONDS: Final = 60.0
+"""After such a failure the next attempt."""
 
 
 class Origin(Generic[Handle]):
@@ -47,11 +52,17 @@ class Origin(Generic[Handle]):
         dials: dials under way.
         seekers: tickets that a dial under way will serve, at most `dials`; `waiting`: tickets
             without one, all younger. Both in order of service.
-        learning: what is remembered.
+        learning: what is remembered of idle times, and `outage` of dials.
         lined_up: number of the first waiting ticket as it stands in the ledger's line; else 0.
+        spared_until: how long canaries are left to ripen at somebody's cost; infinite: no need so far.
+        resumes_at: when the ledger looks at who waits for the end of a pause; else infinite.
+        looked_up_at: when the name was last resolved; minus infinity if there is none.
     """
 
-    __slots__ = ("_settings", "dials", "entries", "idle", "key", "learning", "lined_up", "seekers", "waiting")
+    __slots__ = (
+        "_settings", "dials", "entries", "idle", "key", "learning", "lined_up", "looked_up_at",
+        "outage", "resumes_at", "seekers", "spared_until", "waiting",
+    )  # fmt: skip
 
     def __init__(self, key: Hashable, settings: PoolSettings) -> None:
         self._settings = settings
@@ -60,9 +71,12 @@ class Origin(Generic[Handle]):
         self.idle: OrderedDict[Entry[Handle], None] = OrderedDict()
         self.dials = 0
         self.seekers: OrderedDict[Ticket, None] = OrderedDict()
-        self.waiting: OrderedDict[Ticket, None] = OrderedDict()
+        self.waiting = Waiting()
         self.learning = Learning()
+        self.outage = Outage()
         self.lined_up = 0
+        self.spared_until = self.resumes_at = math.inf
+        self.looked_up_at = -math.inf
 
     @property
     def count(self) -> int:
@@ -139,8 +153,23 @@ class Origin(Generic[Handle]):
         oldest = next(iter(self.idle), None)
         if oldest is None or need is not PROVEN or now >= self.ripens_at(oldest, now):
             return oldest
+        if self.spared_until <= now < self.spared_until + SPARED_AGAIN_SECONDS:
+            return oldest
         youngest = next(reversed(self.idle))
         return None if youngest is oldest else youngest
+
+    def spare(self, canary: Entry[Handle], now: float) -> float:
+        """Leave the only idle connection to ripen though somebody wants its place.
+
+        Requests that may be repeated use it meanwhile and make it young again, so that there is an
+        end to it: nobody who waits for a proof waits for ever.
+
+        Returns:
+            When to look again.
+        """
+        if now >= self.spared_until or self.spared_until == math.inf:
+            self.spared_until = now + SPARED_RIPENINGS * RIPE_MARGINS * margin_of(canary)
+        return min(self.ripens_at(canary, now), self.spared_until)
 
     def ripens_at(self, canary: Entry[Handle], now: float) -> float:
         """When the canary will have proven that connections may follow each other closely.
@@ -178,14 +207,6 @@ def age_deadline(settings: PoolSettings, number: int, now: float) -> float:
         return math.inf
     spread = 2 * ((number * 0.6180339887498949 + settings.age_phase) % 1.0) - 1
     return now + settings.max_age * (1 + settings.age_jitter * spread)
-
-
-def insert(queue: OrderedDict[Ticket, None], ticket: Ticket) -> None:
-    """Put a ticket that was served once back into a queue, near the front. RFC 9112 §9.4."""
-    older = list(takewhile(lambda other: other.number < ticket.number, queue))
-    queue[ticket] = None
-    for first in (ticket, *reversed(older)):
-        queue.move_to_end(first, last=False)
 
 
 def misuse(message: str, reason: Reason = Reason.LOCAL_FAULT) -> LocalViolation:

@@ -1,0 +1,74 @@
+"""The tickets of one origin that wait and for which nothing is under way yet.
+
+Rule: first in, first out among those who can use what there is. Who can use nothing of it, such as
+a request that may not be repeated where nothing is proven, keeps his place and holds up nobody. So
+there is one row for each need, and the order over all is that of the numbers: looking for the next
+ticket costs three comparisons, however many wait.
+
+RFC 9112 §9.4.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import takewhile
+from operator import attrgetter
+
+from perdure.core.pool_entries import ANY, PROVEN, Need, Ticket
+
+_number = attrgetter("number")
+
+
+class Waiting:
+    """The waiting tickets of one origin, by their numbers."""
+
+    __slots__ = ("_any", "_fresh", "_proven")
+
+    def __init__(self) -> None:
+        self._any: OrderedDict[Ticket, None] = OrderedDict()
+        self._proven: OrderedDict[Ticket, None] = OrderedDict()
+        self._fresh: OrderedDict[Ticket, None] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._any or self._proven or self._fresh)
+
+    def __len__(self) -> int:
+        return len(self._any) + len(self._proven) + len(self._fresh)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        """All of them, the longest waiting first."""
+        return heapq.merge(self._any, self._proven, self._fresh, key=_number)
+
+    def first(self) -> Ticket | None:
+        """The ticket that waits longest."""
+        return min(self.heads(), key=_number, default=None)
+
+    def heads(self) -> list[Ticket]:
+        """Of each need the ticket that waits longest; in no order."""
+        return [next(iter(row)) for row in (self._any, self._proven, self._fresh) if row]
+
+    def add(self, ticket: Ticket) -> None:
+        """Let a ticket wait: at its place, if it was served once and is not the youngest."""
+        insert(self._row(ticket.need), ticket)
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a ticket out; harmless if it is not there."""
+        self._row(ticket.need).pop(ticket, None)
+
+    def _row(self, need: Need) -> OrderedDict[Ticket, None]:
+        if need is ANY:
+            return self._any
+        return self._proven if need is PROVEN else self._fresh
+
+
+def insert(row: OrderedDict[Ticket, None], ticket: Ticket) -> None:
+    """Put a ticket into a row in the order of numbers: most are the youngest, others near the front."""
+    youngest = next(reversed(row), None)
+    row[ticket] = None
+    if youngest is None or youngest.number < ticket.number:
+        return
+    older = list(takewhile(lambda other: other.number < ticket.number, row))
+    for first in (ticket, *reversed(older)):
+        row.move_to_end(first, last=False)
