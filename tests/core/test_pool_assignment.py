@@ -94,6 +94,63 @@ def test_only_idle_connections_are_closed_for_a_place(pool: Driver) -> None:
     assert not pool.dials
 
 
+# --- who can use nothing of what there is ----------------------------------------------------
+
+
+def test_request_that_waits_for_a_proof_does_not_hold_up_one_that_needs_none() -> None:
+    pool = small(1)
+    (canary,) = pool.idle()
+    post = pool.ticket(repeatable=False)
+    assert post.state is TicketState.WAITING
+    assert pool.used() is canary
+
+
+def test_connection_that_is_released_goes_past_who_cannot_use_it_to_the_first_who_can() -> None:
+    pool = small(1)
+    leased = pool.fresh()
+    post, first, second = pool.ticket(repeatable=False), pool.ticket(), pool.ticket()
+    pool.release(leased)
+    assert pool.granted[-1] is first
+    assert pool.taken(first) is leased
+    pool.release(leased)
+    assert pool.taken(second) is leased
+    assert post.state is TicketState.WAITING
+
+
+def test_who_waits_for_a_proof_while_others_use_the_connection_is_dialled_for_at_last() -> None:
+    pool = small(1)
+    (leased,) = pool.idle()
+    post = pool.ticket(repeatable=False)
+    while not pool.dials:
+        assert pool.used() is leased
+        pool.now += 0.009
+        pool.release(leased)
+        pool.now += 0.001
+    assert pool.now == pytest.approx(0.2, abs=0.02)
+    assert pool.dials == [post]
+    assert pool.closed == [(leased.number, Reason.PRESSURE)]
+
+
+def test_after_that_nobody_waits_in_vain_for_a_minute() -> None:
+    pool = small(1)
+    (leased,) = pool.idle()
+    first = pool.ticket(repeatable=False)
+    for pool.now in (0.09, 0.15):
+        pool.release(pool.used())
+    pool.expire(0.2)
+    assert pool.dials == [first]
+    assert leased.ended is Reason.PRESSURE
+    pool.connect(first)
+    pool.release(pool.taken(first))
+    second = pool.ticket(repeatable=False)
+    assert pool.dials == [second]
+    pool.connect(second)
+    pool.now = 61.0
+    pool.release(pool.taken(second))
+    assert pool.ticket(repeatable=False).state is TicketState.WAITING
+    assert pool.dials == []
+
+
 # --- the total cap ---------------------------------------------------------------------------
 
 

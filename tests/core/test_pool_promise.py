@@ -33,9 +33,17 @@ class Peer:
 class World:
     """Clients that post one after the other, with a gap between; a server; time."""
 
-    def __init__(self, settings: PoolSettings, gap: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        gap: Callable[[], float],
+        limit: Callable[[float], float] = lambda now: LIMIT,
+        posts: int = POSTS,
+    ) -> None:
         self.ledger: Ledger[Peer] = Ledger(settings)
         self.gap = gap
+        self.limit = limit
+        self.posts = posts
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.number = count()
         self.now = 0.0
@@ -47,7 +55,7 @@ class World:
 
     def run(self, clients: int) -> None:
         for client in range(clients):
-            self.after(client / 1000, lambda: self.post(POSTS // clients))
+            self.after(client / 1000, lambda: self.post(self.posts // clients))
         while self.events:
             deadline = self.ledger.next_deadline()
             if deadline is not None and deadline < self.events[0][0]:
@@ -116,7 +124,7 @@ class World:
                 peer.closed = True
                 self.after(ONE_WAY, lambda: self.end(peer))
 
-        self.after(LIMIT - ago, fire)
+        self.after(self.limit(self.now) - ago, fire)
 
     def end(self, peer: Peer) -> None:
         assert peer.entry is not None
@@ -157,3 +165,57 @@ def test_full_pool_of_posts_back_to_back_soon_reuses_every_connection(clients: i
     world = World(PoolSettings(max_per_origin=cap), lambda: 0.0005)
     world.run(clients)
     assert world.ledger.statistics(world.now).dialled <= 2 * clients
+
+
+HOUR = 360
+"""Posts, one every ten seconds."""
+STEADY = PoolSettings(max_age=None)
+
+
+def an_hour(limit: Callable[[float], float], settings: PoolSettings = STEADY) -> World:
+    world = World(settings, lambda: 10.0 - 2 * ONE_WAY, limit, HOUR)
+    world.run(clients=1)
+    return world
+
+
+@pytest.mark.row("R148", "R179")
+@pytest.mark.parametrize(
+    ("limit", "dials"),
+    [(75.0, 2), (60.0, 2), (15.0, 2), (11.0, HOUR), (10.02, HOUR), (5.0, HOUR)],
+    ids=["75 s", "60 s", "15 s", "too near to the gap", "at the gap itself", "5 s"],
+)
+def test_a_post_every_ten_seconds_for_an_hour_costs_one_extra_dial_where_the_limit_allows_reuse(
+    limit: float, dials: int
+) -> None:
+    """The first dial, and one because its connection lies idle as the canary."""
+    world = an_hour(lambda now: limit)
+    assert (world.failed, world.done) == (0, HOUR)
+    assert world.ledger.statistics(world.now).dialled == dials
+
+
+def test_retirement_by_age_costs_its_own_dials_and_no_canary_again() -> None:
+    world = an_hour(lambda now: 75.0, PoolSettings(max_age=600.0))
+    assert world.failed == 0
+    closes = world.ledger.statistics(world.now).closes
+    assert world.ledger.statistics(world.now).dialled <= 2 + closes[Reason.MAX_AGE] <= 8
+
+
+@pytest.mark.row("R148", "R179")
+@pytest.mark.parametrize(
+    ("before", "after", "most"),
+    [(75.0, 15.0, 2), (75.0, 5.0, 2 + HOUR // 2), (5.0, 75.0, HOUR // 2 + 62), (15.0, 11.0, 3)],
+)
+def test_limit_that_changes_midway_fails_no_post(before: float, after: float, most: int) -> None:
+    """A limit that grew is found out once the old one is forgotten, after ten minutes."""
+    world = an_hour(lambda now: before if now < 1800.0 else after)
+    assert (world.failed, world.done) == (0, HOUR)
+    assert world.ledger.statistics(world.now).dialled <= most
+
+
+def test_statistics_show_what_was_learned_and_what_is_proven() -> None:
+    world = an_hour(lambda now: 15.0)
+    seen = world.ledger.statistics(world.now)
+    assert seen.proven == {"origin": pytest.approx(13.5, abs=1.5)}
+    world = an_hour(lambda now: 5.0)
+    seen = world.ledger.statistics(world.now)
+    assert seen.learned == {"origin": pytest.approx(4.5, abs=0.1)}
