@@ -117,7 +117,7 @@ def test_one_close_right_after_a_response_does_not_end_persistence(pool: Driver)
 
 def test_close_before_the_first_request_teaches_nothing(pool: Driver) -> None:
     """Another timer of the server runs there."""
-    entry = pool.connect(*pool.warm(1))
+    entry = pool.connect(pool.warm(1)[0])
     pool.now = 5.0
     pool.peer_closes(entry)
     assert not pool.ledger.statistics(5.0).learned
@@ -221,7 +221,7 @@ def test_connection_that_was_never_used_proves_nothing_and_serves_only_what_may_
 def warmed(pool: Driver) -> Entry[int]:
     """An idle connection that was never used."""
     count = pool.ledger.statistics(pool.now).connections
-    return pool.connect(*pool.warm(count + 1))
+    return pool.connect(pool.warm(count + 1)[0])
 
 
 def test_proof_from_used_connections_does_not_stand_for_one_that_was_never_used(pool: Driver) -> None:

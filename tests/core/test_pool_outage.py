@@ -33,7 +33,8 @@ def test_one_dial_of_many_that_fails_is_no_news_for_those_who_wait() -> None:
     failing, other, waiting = pool.ticket(), pool.ticket(), pool.ticket()
     pool.fail(failing)
     assert [ticket for ticket, _ in pool.refused] == [failing]
-    pool.release(pool.taken(other) if pool.connect(other) else None)  # type: ignore[arg-type]
+    pool.connect(other)
+    pool.release(pool.taken(other))
     assert waiting.state is TicketState.GRANTED
 
 

@@ -64,7 +64,7 @@ class Waiting:
 
 
 def insert(row: OrderedDict[Ticket, None], ticket: Ticket) -> None:
-    """Put a ticket into a row in the order of numbers: at its end mostly, else near its front. RFC 9112 §9.4."""
+    """Put a ticket into a row by its number: at the end mostly, else near the front. RFC 9112 §9.4."""
     youngest = next(reversed(row), None)
     row[ticket] = None
     if youngest is None or youngest.number < ticket.number:
