@@ -134,9 +134,13 @@ class Exchange(Answer):
     def _seek(self, fresh: bool) -> None:
         upload = self._upload
         repeatable = self._is_repeatable(upload is None or upload.replayable(self._request))
-        pool = self._shared.pool
-        lease = pool.lease(self.origin.key, repeatable, self._connected, self._refused, fresh)
-        if lease is not None:
+        pool, key = self._shared.pool, self.origin.key
+        entry = None if fresh else pool.lease_idle(key, repeatable)
+        if entry is not None:
+            self._connected(entry)
+            return
+        lease = pool.lease(key, repeatable, self._connected, self._refused, fresh)
+        if lease is not None:  # otherwise one of the two was called, and may have sought again
             self._lease = lease
 
     def _is_repeatable(self, replayable: bool) -> bool:

@@ -19,24 +19,31 @@ class RememberedRequest:
     Only for rules by which that depends on the head alone (`Forwarding.may_remember`).
     """
 
-    __slots__ = ("_end", "_facts", "_lines", "_received", "_version")
+    __slots__ = ("_forwarded", "_last", "_received")
 
     def __init__(self, request: Request, forwarded: Request) -> None:
-        self._received = request.fields
-        self._version = request.version
-        self._end = request.end
-        self._lines = forwarded.fields
-        self._facts = forwarded.facts
+        self._received = self._last = request
+        self._forwarded = forwarded
+        forwarded.prepared = {}
 
     def forward(self, request: Request) -> Request | None:
         """The request as it leaves; None if its head is another, or its target needs a look."""
-        if request.fields != self._received or request.target[:1] != b"/":
+        received, last = self._received, self._last
+        if request.fields is not received.fields and request.fields != received.fields:
             return None
-        if request.version != self._version or request.end is not self._end:
+        if request.version != received.version or request.end is not received.end:
             return None
-        return Request(
-            request.method, request.target, self._lines, HTTP_11, self._facts, request.framing, self._end
+        if request.target == last.target and request.method == last.method and request.end:
+            return self._forwarded
+        if request.target[:1] != b"/":
+            return None
+        before = self._forwarded
+        again = self._forwarded = Request(
+            request.method, request.target, before.fields, HTTP_11, before.facts, request.framing, request.end
         )
+        again.prepared = {}
+        self._last = request
+        return again
 
 
 class RememberedResponse:
@@ -45,25 +52,26 @@ class RememberedResponse:
     As `RememberedRequest`; made by `remember_response`.
     """
 
-    __slots__ = ("_block", "_facts", "_lines", "_received", "_version")
+    __slots__ = ("_forwarded", "_received")
 
     def __init__(self, response: Response, forwarded: Response) -> None:
-        self._received = response.fields
-        self._version = response.version
-        self._lines = forwarded.fields
-        self._facts = forwarded.facts
-        self._block = forwarded.block
+        self._received = response
+        self._forwarded = forwarded
+        forwarded.prepared = {}
 
     def forward(self, response: Response) -> Response | None:
         """The response as it goes to the client; None if its head is another."""
-        if response.fields != self._received or response.version != self._version:
+        received, before = self._received, self._forwarded
+        if response is received:  # as the protocol hands out where one head is like the one before
+            return before
+        if response.fields != received.fields or response.version != received.version:
             return None
         if response.status == 101:
             return None
         forwarded = Response(
-            response.status, self._lines, response.reason_phrase, facts=self._facts, end=response.end
+            response.status, before.fields, response.reason_phrase, facts=before.facts, end=response.end
         )
-        forwarded.block = self._block
+        forwarded.block = before.block
         return forwarded
 
 
