@@ -81,10 +81,10 @@ class Setting(NamedTuple):
     default: Any
     help: str
     title: str
-    """Of its part."""
+    """The headline over it in the help."""
     metadata: Mapping[str, Any]
     """Of its field: "argument" is True of an argument instead of a flag, "flag" is another name than the
-    usual, "short" is a short one such as "-n", "metavar" another word for the value."""
+    usual, "also" lists further ones such as "-n", "metavar" is another word for the value."""
 
     @property
     def flag(self) -> str:
@@ -154,9 +154,11 @@ class Part(NamedTuple):
     prefix: str = ""
     """Put before each name, as in "origin_"."""
     title: str = ""
-    """The headline over its flags in the help."""
+    """The headline over its flags in the help, or what comes before each subject."""
     defaults: Mapping[str, Any] = types.MappingProxyType({})
     """Those that differ from the fields' own, by field."""
+    subjects: Mapping[str, str] = types.MappingProxyType({})
+    """What the fields are about, from the named one on: {"connect_timeout": "Timeouts"}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,19 +260,23 @@ def settings_of(part: Part) -> list[Setting]:
     """List the settings of a dataclass, with their types, defaults and help."""
     hints = get_type_hints(part.kind, include_extras=True)
     helps = field_helps(part.kind)  # type: ignore[arg-type]  # mypy: a class of Any has no hash
-    return [
-        Setting(
+    found, title = [], part.title
+    for field in dataclasses.fields(part.kind):
+        if not field.init:
+            continue
+        if field.name in part.subjects:
+            title = ": ".join(filter(None, (part.title, part.subjects[field.name])))
+        setting = Setting(
             part.prefix + field.name,
             field.name,
             hints[field.name],
             part.defaults.get(field.name, _default(field)),
             helps.get(field.name, ""),
-            part.title,
+            title,
             field.metadata,
         )
-        for field in dataclasses.fields(part.kind)
-        if field.init
-    ]
+        found.append(setting)
+    return found
 
 
 @lru_cache

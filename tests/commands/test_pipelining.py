@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.programs import ECHO, TOP, Serving, document, perdure, raw_server, read_heads, serving
+from tests.commands.conftest import Perdure
+from tests.programs import ECHO, TOP, Serving, document, raw_server, read_heads, serving
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LAST_ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -22,7 +23,7 @@ def seven() -> Iterator[Serving]:
 
 
 @pytest.mark.row("S9")
-def test_pipelines_share_the_requests_and_every_one_is_answered(seven: Serving) -> None:
+def test_pipelines_share_the_requests_and_every_one_is_answered(perdure: Perdure, seven: Serving) -> None:
     result = perdure("get", "-n", "20", "-c", "2", "--pipeline", "5", "--json", seven.url)
     read = document(result)
     assert [row["number"] for row in read["requests"]] == list(range(1, 21))
@@ -31,7 +32,7 @@ def test_pipelines_share_the_requests_and_every_one_is_answered(seven: Serving) 
     assert result.returncode == 0
 
 
-def test_requests_go_out_before_the_first_is_answered() -> None:
+def test_requests_go_out_before_the_first_is_answered(perdure: Perdure) -> None:
     heads: list[int] = []
 
     def converse(connection: socket.socket) -> None:
@@ -45,7 +46,7 @@ def test_requests_go_out_before_the_first_is_answered() -> None:
 
 
 @pytest.mark.row("R92")
-def test_rest_is_sent_again_after_an_announced_close() -> None:
+def test_rest_is_sent_again_after_an_announced_close(perdure: Perdure) -> None:
     def converse(connection: socket.socket) -> None:
         read_heads(connection, 1)
         connection.sendall(LAST_ANSWER)
@@ -57,7 +58,7 @@ def test_rest_is_sent_again_after_an_announced_close() -> None:
     assert totals["closes"] == {"close_received": 3}
 
 
-def test_request_after_an_unannounced_end_goes_alone() -> None:
+def test_request_after_an_unannounced_end_goes_alone(perdure: Perdure) -> None:
     heads: list[int] = []
 
     def converse(connection: socket.socket) -> None:
@@ -77,7 +78,7 @@ def test_request_after_an_unannounced_end_goes_alone() -> None:
     assert document(result)["totals"]["answered"] == 4
 
 
-def test_server_that_answers_nothing_ends_the_attempt() -> None:
+def test_server_that_answers_nothing_ends_the_attempt(perdure: Perdure) -> None:
     connections: list[int] = []
 
     def converse(connection: socket.socket) -> None:
@@ -93,8 +94,9 @@ def test_server_that_answers_nothing_ends_the_attempt() -> None:
     assert result.returncode == 1
 
 
-def test_story_of_a_pipeline_names_the_end_of_each_connection(seven: Serving) -> None:
+def test_story_of_a_pipeline_names_the_end_of_each_connection(perdure: Perdure, seven: Serving) -> None:
     result = perdure("get", "-n", "8", "--pipeline", "8", "-v", seven.url)
-    assert (
-        "connection 1: closed after 7 responses: the peer sent the close option (9112 §9.6)" in result.stderr
-    )
+    origin = seven.url.rstrip("/")
+    assert re.search(rf"connection 1 to {origin}: opened in \d+\.\d\d ms\n", result.stderr)
+    closed = f"connection 1 to {origin}: closed after 8 requests: the peer sent the close option (9112 §9.6)"
+    assert closed in result.stderr

@@ -84,6 +84,14 @@ def test_close_is_a_whole_case_insensitive_token_and_wins(value: bytes, version:
     assert at_client(facts(HTTP_11, True), facts(version, False, value)) is Reason.CLOSE_RECEIVED
 
 
+@pytest.mark.row("R92")
+@pytest.mark.parametrize("answer", [b"close", b"keep-alive", b""])
+def test_client_that_asked_for_the_end_is_the_one_that_asked(answer: bytes) -> None:
+    """§9.6: a server answers a close option with its own, which is no wish of its own."""
+    request = facts(HTTP_11, True, b"close")
+    assert at_client(request, facts(HTTP_11, False, answer)) is Reason.CLOSE_SENT
+
+
 @pytest.mark.row("R92", "R93")
 @pytest.mark.parametrize("value", OPENS)
 def test_what_only_looks_like_close_closes_nothing(value: bytes) -> None:

@@ -29,6 +29,7 @@ from perdure.client.errors import (
     ExchangeError,
     PoolTimeout,
 )
+from perdure.client.log import log_closed, log_opened
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
 from perdure.core.client_connection import ClientConnection
@@ -295,6 +296,7 @@ class BlockingPool:
         with self._deciding():
             handle.entry = self._ledger.dialled(ticket, handle, now, now - began, wire.peer_address)
             self._handles.add(handle)
+            log_opened(handle.entry, now - began)
             if handle.entry.state is EntryState.IDLE:
                 self._watch.watch(wire, self._spent)
 
@@ -327,6 +329,7 @@ class BlockingPool:
         """Without the lock: close, and ring who has to dial or may go on."""
         for action in actions:
             if isinstance(action, Close):
+                log_closed(action.entry, action.reason)
                 action.entry.handle.wire.close()
                 continue
             bell = self._bells.get(action.ticket)

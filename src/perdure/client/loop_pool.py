@@ -27,6 +27,7 @@ from typing import Generic
 
 from perdure.client.errors import ClientClosed, ConnectError, ExchangeError
 from perdure.client.lease import Granted, Lease
+from perdure.client.log import log_closed, log_opened
 from perdure.client.loop_dialling import LoopDialler, W
 from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
 from perdure.client.settings import ClientSettings
@@ -278,6 +279,7 @@ class LoopPool(Generic[W]):
         while actions:
             for action in actions:
                 if isinstance(action, Close):
+                    log_closed(action.entry, action.reason)
                     action.entry.handle.ended_by_pool(action.reason)
                 elif isinstance(action, Grant):
                     self._grant(action.ticket)
@@ -348,6 +350,7 @@ class LoopPool(Generic[W]):
         now = self.now()
         self._wires.add(wire)
         wire.entry = self.ledger.dialled(ticket, wire, now, now - began, wire.peer_address)
+        log_opened(wire.entry, now - began)
         self._sweeper.add(self)
         self._act()
         if wire.lost:

@@ -19,7 +19,7 @@ from perdure.core.errors import LocalViolation
 from perdure.core.events import Request
 from perdure.core.fields import FieldLine, make_line
 
-HeaderSource: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+HeaderSource: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str | bytes, str | bytes | None]]
 REMEMBERED_REQUESTS = 512
 
 
@@ -42,7 +42,7 @@ class Options(TypedDict, total=False):
 
     Keys:
         params: appended to the query of the URL.
-        headers: these replace defaults of the same name.
+        headers: these replace defaults of the same name; with None the default is left out.
         content: octets, text, a file or an iterable of octets; of an `AsyncClient` also asynchronous.
         data: pairs to send as a form; json: a value to send as JSON. At most one of the three.
         timeout: seconds of silence, or of waiting for a connection, before the request fails;
@@ -126,7 +126,7 @@ class RequestMaker:
             LocalProtocolError: for a name or value that cannot be sent.
         """
         self._settings = settings
-        self._defaults = merged(DEFAULT_LINES, lines_of(headers))
+        self._defaults = merged(DEFAULT_LINES, headers)
         self._remembered: dict[tuple[str, str], tuple[Location, Request]] = {}
 
     def make(
@@ -149,7 +149,7 @@ class RequestMaker:
         params, headers = options.get("params"), options.get("headers")
         location = locate(with_parameters(url, params) if params else url)
         body = content_of(options.get("content"), options.get("data"), options.get("json"))
-        lines = self._lines(location, merged(self._defaults, lines_of(headers)))
+        lines = self._lines(location, merged(self._defaults, headers))
         if body.media_type and not any(line.lowered == b"content-type" for line in lines):
             lines.append(make_line(b"Content-Type", body.media_type))
         request = Request(_method(method), location.target, lines, settings.version)
@@ -174,24 +174,29 @@ class RequestMaker:
 
 
 def lines_of(headers: HeaderSource | None) -> list[FieldLine]:
-    """Make field lines of a caller's headers.
+    """Make field lines of a caller's headers; of those without a value there are none.
 
     Raises:
         LocalProtocolError: for a name or value that cannot be sent (RFC 9110 §5.1, §5.5).
     """
-    if headers is None:
-        return []
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = _pairs(headers)
     try:
-        return [make_line(_octets(name), _octets(value)) for name, value in pairs]
+        return [make_line(_octets(name), _octets(value)) for name, value in pairs if value is not None]
     except LocalViolation as violation:
         raise LocalProtocolError(str(violation)) from violation
 
 
-def merged(defaults: Iterable[FieldLine], lines: list[FieldLine]) -> list[FieldLine]:
-    """The caller's lines after those defaults that they do not replace."""
-    names = {line.lowered for line in lines}
-    return [line for line in defaults if line.lowered not in names] + lines
+def merged(defaults: Iterable[FieldLine], headers: HeaderSource | None) -> list[FieldLine]:
+    """A caller's field lines, after those defaults that they do not replace. Raises as `lines_of`."""
+    pairs = list(_pairs(headers))
+    names = {_octets(name).lower() for name, _ in pairs}
+    return [line for line in defaults if line.lowered not in names] + lines_of(pairs)
+
+
+def _pairs(headers: HeaderSource | None) -> Iterable[tuple[str | bytes, str | bytes | None]]:
+    if headers is None:
+        return ()
+    return headers.items() if isinstance(headers, Mapping) else headers
 
 
 def _octets(text: str | bytes) -> bytes:

@@ -7,8 +7,9 @@ below a field is its help and its type says what is expected (`config`); a gatew
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from perdure.config import Count, Octets, Seconds
 from perdure.core import HTTP_10, HTTP_11, Limits, Terms
@@ -105,3 +106,12 @@ class ClientSettings:
             max_requests=self.max_requests,
             order=self.order,
         )
+
+
+SUBJECTS: Final[Mapping[str, str]] = {
+    "max_per_origin": "how many, how long",
+    "connect_timeout": "timeouts",
+    "http_version": "the protocol",
+    "drain_octets": "sizes",
+}
+"""What the settings are about, from the named one on: the headlines of the help."""

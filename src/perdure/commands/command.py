@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from perdure.commands.help import HelpfulCommand
 from perdure.commands.outcome import Manner, tell_story
 from perdure.config import Section, Setting, read_file
 
@@ -52,7 +53,10 @@ def add_command(application: typer.Typer, command: Command, sections: list[Secti
     parameters = [*parameters_of(section), *common_parameters()]
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # for Typer
     carry_out.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    application.command(section.name, help=command.help, epilog=f"Example: {command.example}")(carry_out)
+    register = application.command(
+        section.name, cls=HelpfulCommand, help=command.help, epilog=f"Example: {command.example}"
+    )
+    register(carry_out)
 
 
 def parameters_of(section: Section) -> list[inspect.Parameter]:
@@ -62,6 +66,7 @@ def parameters_of(section: Section) -> list[inspect.Parameter]:
 
 def _parameter(setting: Setting) -> inspect.Parameter:
     panel = setting.title or None
+    others = setting.metadata.get("also", ())
     kind: Any = list[str] | None if setting.repeatable else str | None
     if setting.metadata.get("argument"):
         argument = typer.Argument(
@@ -73,10 +78,8 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     if setting.switch:
         kind, metavar = bool | None, None
         names = [f"{setting.flag}/--no-{setting.flag[2:]}" if setting.default else setting.flag]
-    if "short" in setting.metadata:
-        names.append(setting.metadata["short"])
     option = typer.Option(
-        *names, metavar=metavar, help=_help(setting), show_default=False, rich_help_panel=panel
+        *names, *others, metavar=metavar, help=_help(setting), show_default=False, rich_help_panel=panel
     )
     return _keyword(setting.name, kind, option, None)
 

@@ -1,20 +1,18 @@
-"""What `perdure get` has besides the settings of a client, and what it means for a request."""
+"""What `perdure get` has besides the settings of a client. Names and letters are curl's where free."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from perdure.client.settings import ClientSettings
-from perdure.commands.outcome import CouldNot
-from perdure.config import Count
+from perdure.config import Count, Seconds
 
-FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
-"""What `-d` is said to be, unless a field says otherwise (curl)."""
-PLAIN: Final = ("Accept-Encoding", "identity")
-"""What comes is what is printed."""
+
+def _also(*names: str, **metadata: Any) -> dict[str, Any]:
+    return {"also": names, **metadata}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,35 +21,94 @@ class GetOptions:
 
     url: list[str] = field(default_factory=list, metadata={"argument": True, "metavar": "URL..."})
     """What to ask for: http://HOST[:PORT]/PATH or https://..."""
-    requests: Count = field(default=1, metadata={"short": "-n"})
+
+    requests: Count = field(default=1, metadata=_also("-n"))
     """Requests to each URL."""
-    connections: Count = field(default=1, metadata={"short": "-c"})
+    connections: Count = field(default=1, metadata=_also("-c"))
     """Requests at the same time, each on a connection of its own."""
-    method: str | None = field(default=None, metadata={"short": "-X", "metavar": "METHOD"})
-    """The method: GET, or POST where there is data."""
-    data: str | None = field(default=None, metadata={"short": "-d", "metavar": "TEXT"})
-    """The content to send; @FILE reads it from a file, @- from standard input."""
-    header: list[str] = field(default_factory=list, metadata={"short": "-H", "metavar": "FIELD"})
-    """A field to send, such as "Accept: text/html". May be repeated."""
-    http1_0: bool = field(default=False, metadata={"flag": "--http1.0"})
+    interval: Seconds = 0.0
+    """Wait between a response and the next request of the same lane: tries a server's idle limit."""
+    pipeline: Count | None = None
+    """Send up to so many requests on a connection without waiting for their responses."""
+    http1_0: bool = field(default=False, metadata=_also("-0", flag="--http1.0"))
     """Speak HTTP/1.0, and ask for persistence with the keep-alive option."""
     no_keep_alive: bool = False
     """Announce the close of the connection in every request."""
-    pipeline: Count | None = None
-    """Send up to so many requests on a connection without waiting for their responses."""
-    output: Path | None = field(default=None, metadata={"short": "-o", "metavar": "FILE"})
-    """Write the content of the response to a file."""
-    include: bool = field(default=False, metadata={"short": "-i"})
+
+    method: str | None = field(default=None, metadata=_also("-X", "--request", metavar="METHOD"))
+    """The method: GET, or POST where there is content."""
+    head: bool = field(default=False, metadata=_also("-I"))
+    """Ask for the head alone (HEAD), and print it."""
+    header: list[str] = field(default_factory=list, metadata=_also("-H", metavar="FIELD"))
+    """A field to send, "Accept: text/html"; "Name;" sends it empty, "Name:" leaves a default out, @FILE
+    reads fields from a file. May be repeated."""
+    user: str | None = field(default=None, metadata=_also("-u", metavar="USER:PASSWORD"))
+    """Credentials to send (Basic); without a password it is asked for. Also taken from the URL."""
+    user_agent: str | None = field(default=None, metadata=_also("-A", metavar="TEXT"))
+    """What User-Agent says; empty: nothing."""
+    cookie: list[str] = field(default_factory=list, metadata=_also("-b", metavar="NAME=VALUE"))
+    """A cookie to send. May be repeated."""
+    compressed: bool = False
+    """Ask for compressed content, and print it decompressed."""
+
+    data: list[str] = field(default_factory=list, metadata=_also("-d", metavar="TEXT"))
+    """Content to send, as a form; @FILE reads it from a file without its line ends, @- from standard input.
+    Several are joined with "&"."""
+    data_binary: list[str] = field(default_factory=list, metadata={"metavar": "TEXT"})
+    """The same, with the file as it is. Joined after those of --data."""
+    in_query: bool = field(default=False, metadata=_also("-G", flag="--get"))
+    """Append the data to the query of the URL instead of sending it as content."""
+    upload_file: Path | None = field(default=None, metadata=_also("-T", metavar="FILE"))
+    """Send a file as it is, with PUT."""
+
+    output: str | None = field(default=None, metadata=_also("-o", metavar="FILE"))
+    """Write the content of the response to a file; "-" is standard output, whatever it is."""
+    remote_name: bool = field(default=False, metadata=_also("-O"))
+    """Write the content to a file named as the URL's last part."""
+    output_dir: Path | None = field(default=None, metadata={"metavar": "FOLDER"})
+    """Where the files of -o and -O go."""
+    include: bool = field(default=False, metadata=_also("-i"))
     """Print the head of the response before its content."""
-    ca_file: str | None = field(default=None, metadata={"metavar": "FILE"})
-    """PEM file of the authorities that https servers are verified with; none: the system's."""
-    verify: bool = True
-    """Whether the certificates of https servers are verified."""
+    fail: bool = field(default=False, metadata=_also("-f"))
+    """Deliver no content of a response with status 400 or above."""
+
+    max_time: Seconds | None = field(default=None, metadata=_also("-m"))
+    """The longest that one request may take altogether."""
+    unix_socket: str | None = field(default=None, metadata={"metavar": "PATH"})
+    """Connect to a unix socket, whatever the URL says."""
+    resolve: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:ADDRESS"})
+    """Connect to this address instead of the host's own. May be repeated."""
+    connect_to: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:HOST:PORT"})
+    """Connect to the second host and port instead of the first; empty: any, or the same. May be repeated."""
+
+    cacert: str | None = field(default=None, metadata=_also("--ca-file", metavar="FILE"))
+    """PEM file of the authorities that https servers are verified with. Otherwise: the system's."""
+    insecure: bool = field(default=False, metadata=_also("-k"))
+    """Accept any certificate of anybody."""
+    cert: str | None = field(default=None, metadata=_also("-E", metavar="FILE"))
+    """PEM file of the certificate to show to a server that asks for one."""
+    key: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """PEM file of its private key, where it is not in the certificate's."""
+
+    silent: bool = field(default=False, metadata=_also("-s"))
+    """No line for each request, no progress, no errors: the content, or the totals."""
+    show_error: bool = field(default=False, metadata=_also("-S"))
+    """Show errors in spite of --silent."""
 
     def __post_init__(self) -> None:
-        if (self.output is not None or self.include) and not self.single and self.url:
+        saved = self.output is not None or self.include
+        if saved and not self.single and self.url:
             how = "a pipeline" if self.pipeline is not None else str(self.total)
             raise ValueError(f"--output and --include take one request, got {how}")
+        if self.remote_name and (self.requests > 1 or self.pipeline is not None):
+            how = "a pipeline" if self.pipeline is not None else str(self.requests)
+            raise ValueError(f"--remote-name takes one request to each URL, got {how}")
+        if self.remote_name and self.output is not None:
+            raise ValueError("one of --output and --remote-name expected, got both")
+        if self.upload_file is not None and (self.data or self.data_binary):
+            raise ValueError("one of --upload-file and --data expected, got both")
+        if self.key is not None and self.cert is None:
+            raise ValueError("key: its certificate expected in cert, got none")
 
     @property
     def total(self) -> int:
@@ -64,9 +121,32 @@ class GetOptions:
         return self.total == 1 and self.pipeline is None
 
     @property
+    def sends_data(self) -> bool:
+        """True if there is content that --data or --data-binary gave."""
+        return bool(self.data or self.data_binary) and not self.in_query
+
+    @property
     def verb(self) -> str:
         """The method that is sent."""
-        return self.method or ("GET" if self.data is None else "POST")
+        if self.method:
+            return self.method
+        if self.head:
+            return "HEAD"
+        if self.upload_file is not None:
+            return "PUT"
+        return "POST" if self.sends_data else "GET"
+
+
+SUBJECTS: Final[Mapping[str, str]] = {
+    "requests": "How many, and over which connections",
+    "method": "The request",
+    "data": "Its content",
+    "output": "The response",
+    "max_time": "How long, and where to",
+    "cacert": "TLS",
+    "silent": "What is told",
+}
+"""What the options are about, from the named one on: the headlines of the help."""
 
 
 def adapted(settings: ClientSettings, options: GetOptions) -> ClientSettings:
@@ -78,35 +158,3 @@ def adapted(settings: ClientSettings, options: GetOptions) -> ClientSettings:
         http_version="1.0" if options.http1_0 else settings.http_version,
         persist=settings.persist and not options.no_keep_alive,
     )
-
-
-def fields_of(options: GetOptions) -> list[tuple[str, str]]:
-    """The fields to send.
-
-    Raises:
-        CouldNot: one of them has no colon.
-    """
-    fields = []
-    for text in options.header:
-        name, colon, value = text.partition(":")
-        if not colon or not name:
-            raise CouldNot(f"--header: NAME: VALUE expected, got {text!r}")
-        fields.append((name, value.strip()))
-    given = {name.lower() for name, _ in fields}
-    if options.data is not None and "content-type" not in given:
-        fields.append(FORM)
-    if "accept-encoding" not in given:
-        fields.append(PLAIN)
-    return fields
-
-
-def content_of(options: GetOptions) -> bytes | None:
-    """The content to send; None for none. Raises CouldNot if its file cannot be read."""
-    if options.data is None or not options.data.startswith("@"):
-        return None if options.data is None else options.data.encode()
-    if options.data == "@-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(options.data[1:]).read_bytes()
-    except OSError as error:
-        raise CouldNot(f"--data: {options.data[1:]}: {error.strerror}") from error

@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Location
-from perdure.commands.report import Row
+from perdure.commands.report import Row, plural
+from perdure.commands.story import tell_head
 from perdure.core import (
     ClientConnection,
     Data,
     EndOfMessage,
     Error,
     Event,
-    FieldLine,
     Reason,
     Request,
     Response,
@@ -33,7 +33,7 @@ from perdure.core import (
 from perdure.core.retry import Failure, may_retry
 from perdure.wire.blocking import StreamNetwork, StreamWire
 from perdure.wire.errors import PeerReset
-from perdure.wire.tls import client_context
+from perdure.wire.tls import TlsContext
 
 logger = logging.getLogger("perdure.commands")
 
@@ -42,11 +42,12 @@ class Plan(NamedTuple):
     """What is asked for, and how."""
 
     location: Location
-    method: bytes
-    fields: Sequence[FieldLine]
+    request: Request
     settings: ClientSettings
     depth: int
     """Requests on their way at once, at most."""
+    longest: float | None = None
+    """Seconds that one request may take altogether; None: any."""
 
 
 class Sent(NamedTuple):
@@ -58,12 +59,10 @@ class Sent(NamedTuple):
     """Octets the system had taken before it."""
 
 
-def dialler(
-    plan: Plan, network: StreamNetwork, *, verify: bool, ca_file: str | None
-) -> Callable[[], StreamWire]:
-    """What dials the origin of a plan. Raises TlsSettings: see `client_context`."""
+def dialler(plan: Plan, network: StreamNetwork, context: TlsContext) -> Callable[[], StreamWire]:
+    """What dials the origin of a plan; `context` is for https."""
     origin = plan.location.origin
-    tls = client_context(verify=verify, ca_file=ca_file) if origin.scheme == "https" else None
+    tls = context if origin.scheme == "https" else None
 
     def dial() -> StreamWire:
         settings = plan.settings
@@ -111,18 +110,19 @@ class Pipeline:
         """
         waiting = deque(numbers)
         while waiting:
+            began = self._network.now()
             wire = self._dial()
             self.opened += 1
             lane = Lane(self._plan, self._network, wire, self._next_connection())
-            logger.info("connection %d: opened to %s", lane.number, self._plan.location.url)
+            where = f"connection {lane.number} to {self._plan.location.origin}"
+            logger.info("%s: opened in %.2f ms", where, (self._network.now() - began) * 1000)
             try:
                 yield from lane.exchange(waiting, self._alone)
             finally:
                 wire.close()
                 self.closes[lane.reason] += 1
-                logger.info(
-                    "connection %d: closed after %d responses: %s", lane.number, lane.answered, lane.reason
-                )
+                noun = f"request{plural(lane.begun)}"
+                logger.info("%s: closed after %d %s: %s", where, lane.begun, noun, lane.reason)
             yield from self._put_back(lane, waiting)
 
     def _put_back(self, lane: Lane, waiting: deque[int]) -> Iterator[Row]:
@@ -133,7 +133,7 @@ class Pipeline:
             first = left[0]
             written = lane.wire.octets_accepted - first.written
             failure = Failure(
-                self._plan.method,
+                self._plan.request.method,
                 lane.answered > 0,
                 written,
                 lane.response_begun,
@@ -152,6 +152,7 @@ class Lane:
     Attributes:
         number: the connection's.
         sent: requests without a response.
+        begun: requests sent on it.
         answered: responses received whole.
         announced: the end was announced by a close option or by the version, or was ours.
         reason: why it ended.
@@ -163,7 +164,7 @@ class Lane:
         self.number = number
         self.wire = wire
         self.sent: deque[Sent] = deque()
-        self.answered = 0
+        self.begun = self.answered = 0
         self.announced = False
         self.response_begun = False
         self.fault = ""
@@ -199,9 +200,10 @@ class Lane:
         while waiting and len(self.sent) < depth and self._connection.persists:
             number = waiting.popleft()
             self.sent.append(Sent(number, self._network.now(), self.wire.octets_accepted + len(octets)))
-            request = Request(plan.method, plan.location.target, plan.fields, plan.settings.version)
-            octets += self._connection.send_whole(request)
-            logger.debug("connection %d: request %d: %s", self.number, number, plan.method.decode())
+            head = self._connection.send_whole(plan.request)
+            octets += head
+            tell_head(self.number, head)
+            self.begun += 1
             if not plan.settings.persist:
                 break  # it has announced the close: nothing may follow
         return octets
@@ -209,6 +211,8 @@ class Lane:
     def _converse(self, octets: bytes) -> bytes:
         """Send it all, unless something arrives meanwhile; return what arrives."""
         deadline = self._network.now() + self._plan.settings.read_timeout
+        if self._plan.longest is not None and self.sent:
+            deadline = min(deadline, self.sent[0].began + self._plan.longest)
         received = b""
         while octets:
             try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from perdure.core import Reason
 
-HEADER = "request  status    octets   time ms  connection  used         idle s"
+HEADER = "request  status    octets   time ms  connection  used     idle s  ends"
+NO_END = "-"
 
 
 def plural(number: int) -> str:
@@ -41,17 +42,18 @@ class Row(NamedTuple):
         """True of a whole response with a status below 400."""
         return self.status is not None and self.status < 400
 
-    def text(self) -> str:
-        """One aligned line."""
+    def text(self, *, with_url: bool = False) -> str:
+        """One aligned line; `with_url` where there is more than one."""
         status = "failed" if self.status is None else str(self.status)
         connection = "-" if self.connection is None else str(self.connection)
         used = "-" if self.connection is None else "reused" if self.reused else "new"
         idle = f"{self.idle_seconds:.3f}" if self.reused else "-"
+        ends = NO_END if self.ends is None else self.ends.word
         line = (
             f"{self.number:>7}  {status:>6}  {self.octets:>8}  {self.seconds * 1000:>8.2f}"
-            f"  {connection:>10}  {used:<6}  {idle:>11}"
+            f"  {connection:>10}  {used:<6}  {idle:>7}  {ends}"
         )
-        return f"{line}  {self.error}" if self.error else line
+        return "  ".join(filter(None, (line, self.url if with_url else "", self.error)))
 
     def document(self) -> dict[str, Any]:
         """The same for a machine."""
@@ -76,6 +78,10 @@ class Totals:
     opened: int = 0
     """Connections."""
     seconds: float = 0.0
+    connect_seconds: Sequence[float] = ()
+    """How long each connection took to come about, TLS included."""
+    interrupted: bool = False
+    """True if it was ended from the keyboard before all was asked."""
     closes: Counter[Reason] = field(default_factory=Counter)
 
     def count(self, rows: Iterable[Row]) -> None:
@@ -92,18 +98,32 @@ class Totals:
         """Requests a second."""
         return self.requests / self.seconds if self.seconds > 0 else 0.0
 
+    @property
+    def mean_connect_seconds(self) -> float:
+        """How long a connection took to come about, on average; 0.0 without any."""
+        took = self.connect_seconds
+        return sum(took) / len(took) if took else 0.0
+
     def lines(self) -> list[str]:
         """For a person."""
         first = (
-            f"{self.requests} requests in {self.seconds:.3f} s ({self.rate:.0f}/s): {self.answered} "
-            f"answered, {self.requests - self.answered} failed"
+            f"{self.requests} request{plural(self.requests)} in {self.seconds:.3f} s ({self.rate:.0f}/s): "
+            f"{self.answered} answered, {self.requests - self.answered} failed"
         )
         if self.answered > self.good:
             first += f", {self.answered - self.good} with status 400 or above"
-        connections = (
-            f"{self.opened} connection{plural(self.opened)} opened, {self.reused} reuse{plural(self.reused)}"
-        )
-        return [first, connections, *close_lines(self.closes)]
+        if self.interrupted:
+            first += "; interrupted"
+        return [first, self._connections(), *close_lines(self.closes)]
+
+    def _connections(self) -> str:
+        """What connections cost and what their reuse saved, as far as it was measured."""
+        text = f"{self.opened} connection{plural(self.opened)} opened"
+        each = self.mean_connect_seconds * 1000
+        if each:
+            text += f" ({each:.2f} ms each)" if self.opened > 1 else f" ({each:.2f} ms)"
+        text += f", {self.reused} reuse{plural(self.reused)}"
+        return text + (f" (saved about {self.reused * each:.3g} ms)" if each and self.reused else "")
 
     def document(self) -> dict[str, Any]:
         """For a machine."""
@@ -115,6 +135,8 @@ class Totals:
             "connections": self.opened,
             "reused": self.reused,
             "seconds": round(self.seconds, 6),
+            "connect_seconds": round(self.mean_connect_seconds, 6),
+            "interrupted": self.interrupted,
             "closes": {reason.word: count for reason, count in self.closes.most_common()},
         }
 

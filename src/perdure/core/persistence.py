@@ -86,13 +86,19 @@ def _old_without_option(facts: Facts) -> bool:
     return facts.version < HTTP_11 and b"keep-alive" not in facts.options
 
 
+def _asked_for_the_end(case: Case) -> bool:
+    """True of a client whose request announced the close: a response that does too only agrees (§9.6)."""
+    return case.sent.is_request and b"close" in case.sent.options
+
+
 DECISION: Final = (
     Row(lambda case: case.framing.kind is FramingKind.TUNNEL, Reason.TUNNEL, "the response opened a tunnel"),
     Row(lambda case: case.framing.faulty, Reason.FAULTY_FRAMING, "the framing cannot be trusted"),
     Row(
-        lambda case: b"close" in case.received.options,
+        lambda case: b"close" in case.received.options and not _asked_for_the_end(case),
         Reason.CLOSE_RECEIVED,
-        "the close option was received, whatever else is listed",
+        "the close option was received, whatever else is listed; a client that had sent it first keeps to "
+        "the next row",
     ),
     Row(lambda case: b"close" in case.sent.options, Reason.CLOSE_SENT, "the close option is in what we send"),
     Row(

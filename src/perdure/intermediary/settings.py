@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
 from perdure.config import Part, Section
+from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
 ORIGIN_PREFIX: Final = "origin_"
@@ -46,8 +48,8 @@ GATEWAY: Final = Section(
     "gateway",
     (
         Part(GatewaySettings, title="Forwarding"),
-        Part(ServerSettings, title="Toward clients"),
-        Part(ClientSettings, ORIGIN_PREFIX, title="Toward origins", defaults=ORIGIN_DEFAULTS),
+        Part(ServerSettings, title="Toward clients", subjects=SERVER_SUBJECTS),
+        Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, CLIENT_SUBJECTS),
     ),
 )
 

@@ -6,9 +6,10 @@ below a field is its help and its type says what is expected (`config`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from perdure.config import Count, Octets, OctetsPerSecond, Seconds
 from perdure.core import Announce, Limits, Terms
@@ -94,3 +95,15 @@ class ServerSettings:
             announce=Announce(self.announce),
             http_10_honoured=self.http10 == "honour",
         )
+
+
+SUBJECTS: Final[Mapping[str, str]] = {
+    "idle_timeout": "persistence",
+    "head_timeout": "slow peers",
+    "max_line": "sizes of messages",
+    "drain_body": "what is left unread",
+    "max_connections": "how many, and from whom",
+    "access_log": "access log",
+    "drain_grace": "shutting down",
+}
+"""What the settings are about, from the named one on: the headlines of the help."""

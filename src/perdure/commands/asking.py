@@ -1,0 +1,168 @@
+"""Requests of a client, several at a time, for `perdure get`: each response is delivered as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from perdure.client.aio import AsyncClient, AsyncStreamedResponse
+from perdure.client.errors import ConnectError, ExchangeError
+from perdure.client.settings import ClientSettings
+from perdure.commands.delivery import Delivery
+from perdure.commands.destinations import Destinations, DirectedNetwork
+from perdure.commands.get_options import GetOptions
+from perdure.commands.get_request import Wanted
+from perdure.commands.report import Row, Totals
+from perdure.commands.story import TalkativeClient, tell_interims, tell_request, tell_response
+from perdure.core import Reason
+from perdure.wire.clock import now
+from perdure.wire.tls import TlsContext, client_context
+
+Tell = Callable[[Row], None]
+
+
+class Asking:
+    """Sends requests with one client and tells of each one."""
+
+    def __init__(
+        self,
+        options: GetOptions,
+        settings: ClientSettings,
+        wanted: Sequence[Wanted],
+        delivery: Delivery,
+        tell: Tell,
+        totals: Totals,
+        *,
+        heads_told: bool,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            totals: gets connections and closes; complete once `run` is over, however it ended.
+            heads_told: whether the story has the heads of requests.
+
+        Raises:
+            CouldNot: --resolve or --connect-to cannot be understood.
+        """
+        self._totals = totals
+        self._options = options
+        self._settings = settings
+        self._delivery = delivery
+        self._tell = tell
+        self._make_client = TalkativeClient if heads_told else AsyncClient
+        self._network = DirectedNetwork(destinations_of(options))
+        repeated = itertools.repeat(wanted, options.requests)
+        self._jobs: Iterator[tuple[int, Wanted]] = enumerate(itertools.chain.from_iterable(repeated), 1)
+        self._several = len(wanted) > 1
+        self._answered = False
+        self._unreachable: dict[str, ConnectError] = {}
+
+    async def run(self) -> None:
+        """Ask it all.
+
+        Raises:
+            ConnectError: no connection came about, and nothing was answered.
+            TlsSettings: a file of certificates cannot be used.
+        """
+        options, totals = self._options, self._totals
+        client = self._make_client(tls=tls_of(options), network=self._network, **asdict(self._settings))
+        began = now()
+        try:
+            async with client:
+                await asyncio.gather(*(self._lane(client) for _ in range(options.connections)))
+                totals.seconds = now() - began
+        finally:
+            totals.seconds = totals.seconds or now() - began
+            statistics = client.statistics()
+            totals.opened = statistics.dialled
+            totals.closes.update(statistics.closes)
+            totals.connect_seconds = self._network.connect_seconds
+        if self._unreachable and not self._answered:
+            raise next(iter(self._unreachable.values()))
+
+    async def _lane(self, client: AsyncClient) -> None:
+        """One request after the other."""
+        waits = 0.0
+        for number, wanted in self._jobs:
+            if wanted.url in self._unreachable:
+                continue
+            if waits:
+                await asyncio.sleep(waits)
+            waits = self._options.interval
+            row = await self._ask(client, number, wanted)
+            if row is not None:
+                self._tell(row)
+
+    async def _ask(self, client: AsyncClient, number: int, wanted: Wanted) -> Row | None:
+        """The row of one request; None where its server cannot be reached, which is told once."""
+        began = now()
+        longest = self._options.max_time
+        try:
+            async with asyncio.timeout(longest):
+                row = await self._exchange(client, number, wanted, began)
+        except TimeoutError:
+            error = f"it took longer than {longest:g} s (--max-time)"
+            return Row(number, wanted.url, seconds=now() - began, ends=Reason.CANCELLED, error=error)
+        except ConnectError as error:
+            if self._answered:
+                return failed_row(number, wanted.url, now() - began, error)
+            first = wanted.url not in self._unreachable
+            self._unreachable.setdefault(wanted.url, error)
+            told = first and self._several
+            return failed_row(number, wanted.url, now() - began, error) if told else None
+        except ExchangeError as error:
+            return failed_row(number, wanted.url, now() - began, error)
+        self._answered = True
+        return row
+
+    async def _exchange(self, client: AsyncClient, number: int, wanted: Wanted, began: float) -> Row:
+        with ExitStack() as stack:
+            content = wanted.open_content()
+            if content is not None and not isinstance(content, bytes):
+                stack.callback(content.close)
+            asking = client.stream(wanted.method, wanted.url, headers=wanted.fields, content=content)
+            async with asking as response:
+                tell_request(number, wanted.method, response)
+                tell_interims(response)
+                octets = await self._receive(response)
+        seconds = now() - began
+        used = response.connection
+        idle = used.idle_seconds if used.reused else 0.0
+        row = Row(
+            number, response.url, response.status, octets, seconds, used.id, used.reused, idle, used.ends
+        )
+        tell_response(row, response)
+        if self._options.fail and not row.good:
+            row = row._replace(error=f"the server answered {response.status} {response.reason_phrase}")
+        return row
+
+    async def _receive(self, response: AsyncStreamedResponse) -> int:
+        """Deliver the content; the octets of it."""
+        octets = 0
+        pieces = response.aiter_bytes() if self._options.compressed else response.aiter_raw()
+        with self._delivery.open(response) as deliver:
+            async for piece in pieces:
+                octets += len(piece)
+                deliver(piece)
+        return octets
+
+
+def destinations_of(options: GetOptions) -> Destinations:
+    """Where to connect. Raises CouldNot where that cannot be understood."""
+    return Destinations(options.resolve, options.connect_to, options.unix_socket)
+
+
+def tls_of(options: GetOptions) -> TlsContext:
+    """What https is spoken with. Raises TlsSettings: see `client_context`."""
+    return client_context(
+        verify=not options.insecure, ca_file=options.cacert, certificate=options.cert, key=options.key
+    )
+
+
+def failed_row(number: int, url: str, seconds: float, error: ExchangeError) -> Row:
+    """The row of a failed exchange."""
+    text = f"{error} (the request was sent: {error.request_sent})"
+    return Row(number, url, None, 0, seconds, None, error.reused, error.idle_seconds, error.reason, text)
