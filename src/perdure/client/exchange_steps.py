@@ -147,9 +147,8 @@ class ExchangeSteps:
         self._write_error = None
         self.use = ConnectionUse(entry, shared.pool.now())
         self._accepted_before = handle.accepted()
-        if entry.ended is not None or handle.spent() or not connection.persists:
+        if entry.ended is not None or handle.spent():
             raise PeerReset(f"{entry.origin}: the connection ended before it was used")
-        connection.peer_speaks_11 = self._takes_chunks()
         most = shared.settings.max_requests
         if most is not None and entry.uses >= most:
             connection.limit = Reason.MAX_REQUESTS
@@ -159,6 +158,7 @@ class ExchangeSteps:
             self._unsent = connection.send_whole(asked.request, whole)
             return
         content.start()
+        connection.peer_speaks_11 = self._takes_chunks()
         self._unsent = connection.send(asked.streamed_request())
         self._uploading = connection.own_state is _SENDING
         if asked.expects_continue and self._uploading:
@@ -221,7 +221,8 @@ class ExchangeSteps:
         self.response = response
         if not connection.persists:
             self.use.ends = connection.reason
-        self._shared.saw_version(self.asked.location.origin, response.version)
+        if self._entry.uses == 1 or response.version < HTTP_11:  # it hardly ever changes in between
+            self._shared.saw_version(self.asked.location.origin, response.version)
         if not self._sending:
             return
         if self._awaits_continue or not connection.persists:

@@ -75,7 +75,8 @@ class ClientWire(PooledWire):
         octets = self._inbox
         if octets:
             self._inbox = b""
-            self.resume_reading()
+            if self.reading_paused:
+                self.resume_reading()
             return octets
         if self._failure is not None:
             raise self._failure
