@@ -339,3 +339,21 @@ def test_waiting_for_too_long_is_a_503(play_virtually: Play) -> None:
         assert status((await answer(second))[0]) == 200
 
     play_virtually(scene, origin_max_per_origin=1, origin_pool_timeout=3.0)
+
+
+def test_an_origin_that_is_down_is_told_once_a_minute_and_not_with_every_request(
+    play_virtually: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.origin.close()
+        await stage.origin.listener.wait_closed()
+        client = await stage.client()
+        for _ in range(30):
+            client.send(GET)
+            assert status((await answer(client))[0]) == 502
+            await asyncio.sleep(3.0)
+
+    play_virtually(scene)
+    told = [record.getMessage() for record in caplog.records if record.name == "perdure.gateway"]
+    assert len(told) == 2
+    assert told[1].endswith(" (20 times since this was last said)")

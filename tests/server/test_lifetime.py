@@ -34,6 +34,7 @@ def test_an_idle_connection_ends_by_fin_a_little_after_what_was_advertised(play:
             assert await peer.at_eof()
             assert 8.0 - 0.01 <= network.now() - answered <= 8.0 + LATE
             assert not peer.reset
+            await stand.until(lambda: not stand.server.registry.connections, 1.0)
             assert await stand.closes() == {Reason.IDLE_LIMIT: 1}
 
     play(scene)

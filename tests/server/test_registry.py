@@ -96,6 +96,62 @@ def test_a_drain_lets_exchanges_finish_and_announces_the_close(play: Play) -> No
     play(scene)
 
 
+def test_a_drain_ends_with_the_grace_though_idle_clients_stay(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, drain_grace=0.3, linger_idle=3600.0) as stand:
+            asked, _ = await stand.ask()
+            silent = await stand.dial()
+            await stand.until(lambda: len(stand.server.registry.connections) == 2)
+            async with asyncio.timeout(10.0):
+                await stand.server.drain()
+            assert await asked.at_eof()
+            assert await silent.at_eof()
+            assert not asked.reset
+            assert stand.server.registry.closes == {Reason.DRAIN: 2}
+
+    play(scene)
+
+
+def test_a_drain_ends_as_soon_as_the_idle_clients_have_gone(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, drain_grace=100.0, drain_timeout=200.0) as stand:
+            peer, _ = await stand.ask()
+            began = network.now()
+            drained = asyncio.ensure_future(stand.server.drain())
+            await stand.until(lambda: stand.server.registry.draining)
+            peer.close()
+            await drained
+            assert network.now() - began < 1.0
+
+    play_in_time(scene)
+
+
+def test_an_evicted_connection_is_gone_though_its_client_stays(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_connections=16, linger_idle=3600.0) as stand:
+            idle = [(await stand.ask())[0] for _ in range(64)]
+            registry = stand.server.registry
+            await stand.until(lambda: len(registry.connections) <= 16)
+            assert await idle[0].at_eof()
+            assert not idle[0].reset
+            assert registry.closes == {Reason.PRESSURE: 64 - len(registry.connections)}
+
+    play(scene)
+
+
+def test_who_was_told_the_end_makes_room_without_confirming_it(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_connections=16) as stand:
+            registry = stand.server.registry
+            for _ in range(40):
+                peer = await stand.dial()
+                peer.send(GET)
+                await answer_from(peer)  # sooner than the sweeper looks who has confirmed it
+                assert len(registry.connections) <= 17
+
+    play_in_time(scene)
+
+
 def test_a_connection_that_comes_about_during_the_drain_gets_one_exchange(play_in_time: Play) -> None:
     async def scene(network: Network) -> None:
         async with serving(network, hello) as stand:

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from perdure.wire.network import Network
+from perdure.wire.raw import RawListener
 from tests.wire.conftest import Play
-from tests.wire.recorder import MEBIBYTE, joined
+from tests.wire.recorder import MEBIBYTE, Recorder, joined
 
 
 @pytest.mark.row("R120")
@@ -113,6 +114,86 @@ def test_a_linger_may_be_cut_short(play: Play) -> None:
         wire.close()
         await wire.until("lost")
         assert await peer.receive_all() == b""
+        peer.close()
+
+    play(scene)
+
+
+def test_a_parting_wire_is_gone_as_soon_as_the_peer_has_its_fin(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.part(3600.0)
+        await wire.until("lost")
+        assert wire.error is None
+        assert await peer.at_eof(), "though it has not ended its own side"
+        peer.close()
+
+    play(scene)
+
+
+@pytest.mark.row("R109")
+def test_what_crosses_the_fin_is_dropped_and_its_sender_not_reset(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.pause_reading()
+        peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        wire.part(3600.0)
+        assert await peer.receive_all() == b""
+        assert not peer.reset
+        await wire.until("lost")
+        assert wire.received == b""
+        peer.close()
+
+    play(scene)
+
+
+class Unconfirmed(Recorder):
+    """Its peer's kernel is gone and acknowledges nothing."""
+
+    def unsent_octets(self) -> int:
+        return 1
+
+
+def test_a_peer_that_acknowledges_nothing_is_left_in_time(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network)
+        wire = await network.dial(Unconfirmed, listener.host, listener.port, timeout=5.0)
+        peer = await listener.accept()
+        listener.close()
+        wire.part(0.3)
+        began = wire.now()
+        await wire.until("lost")
+        assert wire.now() - began >= 0.3
+        peer.close()
+
+    play(scene)
+
+
+def test_a_parting_wire_may_be_closed_at_once(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network)
+        wire = await network.dial(Unconfirmed, listener.host, listener.port, timeout=5.0)
+        peer = await listener.accept()
+        listener.close()
+        wire.part(3600.0)
+        wire.part(3600.0)
+        wire.close()
+        await wire.until("lost")
+        assert await peer.at_eof()
+        assert not peer.reset
+        wire.part(3600.0)
+        peer.close()
+
+    play(scene)
+
+
+def test_parting_after_the_peers_end_is_a_plain_close(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.half_close()
+        await wire.until("end")
+        wire.part(3600.0)
+        await wire.until("lost")
         peer.close()
 
     play(scene)

@@ -42,6 +42,7 @@ from perdure.intermediary.forwarding import forward_trailers, readdress
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
 from perdure.intermediary.shared import Shared
+from perdure.wire.seldom import how_often
 
 if TYPE_CHECKING:
     from perdure.intermediary.inbound import GatewayConnection
@@ -202,7 +203,8 @@ class Exchange(Answer):
     def _refused(self, error: ExchangeError) -> None:
         """There is no connection. Nothing was sent, so another origin may be asked."""
         self._lease = None
-        logger.warning("%s: %s", self.origin, error)
+        if times := self._shared.failed_dials.note((self.origin, error.reason), self._inbound.now()):
+            logger.warning("%s: %s%s", self.origin, error, how_often(times))
         if error.reason is Reason.CONNECT_FAILED and not self._retried:
             tried = self._tried = [*(self._tried or ()), self.origin]
             other = self._shared.balance.another(tried)

@@ -9,6 +9,7 @@ from perdure.intermediary.forwarding import Forwarding
 from perdure.intermediary.origins import Balance
 from perdure.intermediary.outbound import OriginWire
 from perdure.server.registry import Registry
+from perdure.wire.seldom import Seldom
 
 
 class Shared:
@@ -20,10 +21,21 @@ class Shared:
         balance: the origins.
         pool: the connections to them.
         settings, limits, terms: toward origins.
+        failed_dials: how often each origin could not be reached, for the log.
         retried: requests that were sent again after a stale reuse.
     """
 
-    __slots__ = ("balance", "limits", "pool", "registry", "retried", "rules", "settings", "terms")
+    __slots__ = (
+        "balance",
+        "failed_dials",
+        "limits",
+        "pool",
+        "registry",
+        "retried",
+        "rules",
+        "settings",
+        "terms",
+    )
 
     def __init__(
         self,
@@ -38,5 +50,6 @@ class Shared:
         self.settings = settings
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
+        self.failed_dials = Seldom()
         self.retried = 0
         self.pool: LoopPool[OriginWire]

@@ -55,7 +55,7 @@ class Lifetime(Answering):
             self._idle_time_over(now)
         elif phase is HEAD:
             if self.registry.draining and not self.protocol.waiting_octets:
-                self.end_connection(Reason.DRAIN)  # it has not asked for anything
+                self.end_idle(Reason.DRAIN)  # it has not asked for anything
             else:
                 self._time_out(Reason.HEAD_TIMEOUT, "the head of the request took too long")
         elif phase is CONTENT:
@@ -110,7 +110,7 @@ class Lifetime(Answering):
         if now < limit:
             self.deadline = limit
         else:
-            self.end_connection(Reason.DRAIN if self.registry.draining else Reason.IDLE_LIMIT)
+            self.end_idle(Reason.DRAIN if self.registry.draining else Reason.IDLE_LIMIT)
 
     # Content.
 
@@ -142,6 +142,16 @@ class Lifetime(Answering):
         self._cork.flush()
         self._ended()
         self._linger()
+
+    def end_idle(self, reason: Reason) -> None:
+        """End a connection on which nothing is under way, by FIN; it is gone once the client has that."""
+        if self.phase is ENDED:
+            return
+        self.protocol.end(reason)
+        self._cork.flush()
+        self._ended()
+        self.registry.parting[self] = None
+        self.part(self.registry.settings.linger_idle)
 
     def _time_out(self, reason: Reason, sentence: str) -> None:
         self.protocol.peer_state = State.ERROR

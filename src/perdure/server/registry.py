@@ -19,6 +19,7 @@ from perdure.core import Limits, Reason, ServerConnection, Terms
 from perdure.server.access_log import AccessLog, NotedConnection, host_of, open_access_log
 from perdure.server.settings import ServerSettings
 from perdure.wire.descriptors import RESERVED_DESCRIPTORS
+from perdure.wire.seldom import Seldom, how_often
 
 if TYPE_CHECKING:
     from perdure.server.lifetime import Lifetime
@@ -41,6 +42,7 @@ class Registry:
         settings, limits, terms: of every connection.
         connections: those that are open.
         idle: those of them between two exchanges, the least recently used first.
+        parting: those that were idle and have been told the end, the first one first.
         ending: how many of them are about to go: they linger, or flush.
         idle_seconds: how long an idle connection is kept.
         most: connections at once.
@@ -54,6 +56,7 @@ class Registry:
         "_all_closed",
         "_by_address",
         "_drained_at",
+        "_refusals",
         "access_log",
         "closes",
         "connections",
@@ -64,6 +67,7 @@ class Registry:
         "limits",
         "most",
         "opened",
+        "parting",
         "requests",
         "settings",
         "tasks",
@@ -76,6 +80,7 @@ class Registry:
         self.terms: Terms = settings.terms()
         self.connections: set[Lifetime] = set()
         self.idle: dict[Lifetime, None] = {}
+        self.parting: dict[Lifetime, None] = {}
         self.idle_seconds = settings.idle_timeout + settings.idle_buffer
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending = 0
@@ -84,6 +89,7 @@ class Registry:
         self.closes: Counter[Reason] = Counter()
         self.draining = False
         self._drained_at = math.inf
+        self._refusals = Seldom()
         self.access_log: AccessLog | None = open_access_log(settings.access_log, settings.access_log_file)
         self.most = settings.max_connections
         self._by_address: Counter[str] | None = None if settings.max_per_address is None else Counter()
@@ -107,17 +113,25 @@ class Registry:
         crowded = self._by_address is not None and self._is_one_too_many(connection, self._by_address)
         if len(self.connections) - self.ending > max(1, most * 15 // 16):
             self._evict(min(EVICTED_AT_ONCE, max(1, len(self.idle) // 8)))
+        if len(self.connections) > most and self.parting:
+            # Their descriptors are needed now: those who have been told the end need not confirm it.
+            next(iter(self.parting)).close()
         staying = len(self.connections) - self.ending
         if staying > most:
-            logger.warning("connection %d: refused, %d are open and none is idle", number, staying - 1)
+            self._tell_refusal(connection, number, f"{staying - 1} are open and none is idle")
             if self.ending < most // 8 + EVICTED_AT_ONCE:
                 connection.end_connection(Reason.PRESSURE)
             else:  # those that are about to go do not count, but there must be an end to their number too
                 connection.cut_off(Reason.PRESSURE)
         elif crowded:
-            logger.warning("connection %d: refused, too many are open from its address", number)
+            self._tell_refusal(connection, number, "too many are open from its address")
             connection.end_connection(Reason.PRESSURE)
         return number
+
+    def _tell_refusal(self, connection: Lifetime, number: int, why: str) -> None:
+        """Log it, once a minute: those who are refused come again."""
+        if times := self._refusals.note("refusal", connection.now()):
+            logger.warning("connection %d: refused, %s%s", number, why, how_often(times))
 
     def _is_one_too_many(self, connection: Lifetime, by_address: Counter[str]) -> bool:
         """Count a connection for its address; True if the address has more than it may."""
@@ -141,12 +155,13 @@ class Registry:
 
     def _evict(self, count: int) -> None:
         for connection in list(self.idle)[:count]:
-            connection.end_connection(Reason.PRESSURE)
+            connection.end_idle(Reason.PRESSURE)
 
     def remove(self, connection: Lifetime, reason: Reason) -> None:
         """Strike out a connection that is lost."""
         self.connections.discard(connection)
         self.idle.pop(connection, None)
+        self.parting.pop(connection, None)
         self.ending -= 1
         by_address = self._by_address
         if by_address is not None:

@@ -7,12 +7,14 @@
 | `address`  | "HOST:PORT", "[V6]:PORT" and "unix:PATH", read and written                        |
 | `tls`      | contexts only                                                                     |
 | `kernel`   | how many octets the kernel still holds for the peer                               |
+| `seldom`   | a line once a minute at most, with a count                                        |
 |            | **Event loops**                                                                   |
 | `loop`     | `LoopWire`, the base class of every asyncio connection (asyncio and uvloop)       |
 | `linger`   | what takes its place while it closes                                              |
 | `sweep`    | `Sweeper`: the deadlines of all wires of a loop behind one timer                  |
 | `network`  | `LoopNetwork`: dial and listen; choosing and running the event loop               |
 | `listening`| a listener, and how it comes to its end without losing a connection               |
+| `accepting`| what is said when there is no descriptor for another connection                   |
 | `bind`     | bound sockets, and what they leave behind                                         |
 | `queue`    | who waits to be accepted, and how no more of them come                            |
 | `happy`    | happy eyeballs for event loops                                                    |

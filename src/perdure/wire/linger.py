@@ -99,3 +99,47 @@ class Lingering(Silent):
             self._until = now + self._total_seconds
         if now >= self._until or now - self._last >= self._idle_seconds:
             self.wire.close()
+
+
+class Parting(Silent):
+    """The end of a connection on which nothing is under way: FIN, and gone as soon as the peer has it.
+
+    Octets that cross our FIN are before its acknowledgement in the peer's sequence, so they are read and
+    dropped, and nobody is reset who could not know yet. Over TLS close_notify stands for the FIN; the
+    peer's own is not awaited (RFC 9112 §9.8).
+    """
+
+    __slots__ = ("_until", "deadline")
+
+    def __init__(self, wire: LoopWire, seconds: float) -> None:
+        super().__init__(wire)
+        self.deadline = -math.inf  # looked at every tick
+        self._until = wire.loop.time() + seconds
+
+    def start(self) -> None:
+        """Say the end, take the wire's place and begin to discard."""
+        wire = self.wire
+        wire.transport.set_protocol(self)
+        if wire.reading_paused:
+            wire.reading_paused = False
+            wire.transport.resume_reading()
+        wire.sweeper.remove(wire)
+        wire.sweeper.add(self)
+        if wire.tls:
+            wire.transport.close()
+        else:
+            wire.transport.write_eof()
+
+    def stop(self) -> None:
+        """Leave the sweeper."""
+        self.wire.sweeper.remove(self)
+
+    def deadline_reached(self, now: float) -> None:
+        """Close once the peer's kernel has acknowledged everything, or does not in time."""
+        if self.wire.unsent_octets() and now < self._until:
+            return
+        self.stop()
+        if self.wire.tls:
+            self.wire.transport.abort()  # without a reset: nothing is unsent, or nobody takes it
+        else:
+            self.wire.close()

@@ -2,10 +2,11 @@
 
 A connection subclasses `LoopWire` and defines `data_received(octets)`, so that the event loop
 calls it without a hop. The base keeps what is the same for all: addresses, flow control, the
-deadline, half-close, the three ways to end, and exactly one `wire_lost`.
+deadline, half-close, the four ways to end, and exactly one `wire_lost`.
 
     open ──close()──▶ flush, FIN ──▶ lost          the peer reads everything that was written
       ├───linger()──▶ flush, FIN, read and discard ──▶ lost     ... even if it is still sending
+      ├────part()───▶ FIN, discard until the peer has it ──▶ lost      when nothing is under way
       └───abort()───▶ RST ──▶ lost                 what was not yet sent is thrown away
 
 The end never waits for ever: while octets wait to be taken, a peer that takes none for
@@ -27,7 +28,7 @@ from typing import ClassVar, cast
 from perdure.wire.address import Address, address_text, plain_address
 from perdure.wire.errors import WireError, lost_error
 from perdure.wire.kernel import kernel_queue
-from perdure.wire.linger import Lingering, Silent
+from perdure.wire.linger import Lingering, Parting, Silent
 from perdure.wire.sweep import Sweeper
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -57,7 +58,7 @@ class LoopWire(asyncio.Protocol):
         writing_paused: True while the transport holds more than it likes; stop writing.
         reading_paused: True while `pause_reading` is in force.
         end_received_already: True once the peer has ended its side.
-        closing: True once `close`, `linger` or `abort` was called.
+        closing: True once `close`, `linger`, `part` or `abort` was called.
         lost: True once `wire_lost` was called.
         truncated: True from `end_received` or `wire_lost` on where TLS ended without close_notify:
             a close-delimited message is incomplete then (RFC 9112 §9.8).
@@ -113,7 +114,7 @@ class LoopWire(asyncio.Protocol):
         self.claimed_address: Address = None
         self.peer_address = None
         self.own_address = None
-        self._lingering: Lingering | None = None
+        self._lingering: Lingering | Parting | None = None
         self._stall_since = math.inf
         self._stall_unsent = 0
 
@@ -123,7 +124,7 @@ class LoopWire(asyncio.Protocol):
         """The connection came about; everything of the wire is usable."""
 
     def data_received(self, octets: bytes) -> None:
-        """Octets arrived. Not called after `close`, `linger` or `abort`."""
+        """Octets arrived. Not called after `close`, `linger`, `part` or `abort`."""
         raise NotImplementedError
 
     def end_received(self) -> None:
@@ -236,6 +237,24 @@ class LoopWire(asyncio.Protocol):
             self.watch_waiting_octets(self.transport.get_write_buffer_size())
             return
         self._lingering = Lingering(self, octets, idle_seconds, total_seconds)
+        self._lingering.start()
+
+    def part(self, seconds: float) -> None:
+        """Close while nothing is under way: end our side, and be lost as soon as the peer's kernel knows.
+
+        What arrives until then is dropped; nobody is reset who sent before knowing. The peer's own end
+        is not awaited. A peer that acknowledges nothing is left after `seconds`.
+
+        RFC 9112 §9.5, §9.6.
+        """
+        if self.lost or self.closing:
+            return
+        if self.end_received_already:
+            self.close()
+            return
+        self.closing = True
+        self.deadline = math.inf
+        self._lingering = Parting(self, seconds)
         self._lingering.start()
 
     def unsent_octets(self) -> int:

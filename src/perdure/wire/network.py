@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
+from perdure.wire.accepting import count_accept_failures
 from perdure.wire.address import Address, address_text, interleave, numeric_family
 from perdure.wire.bind import bind_sockets, release_sockets
 from perdure.wire.errors import bind_error, connect_error
@@ -40,7 +41,7 @@ TLS_HANDSHAKE_SECONDS = 30.0
 ACCEPTED_AT_ONCE = 32
 """Connections accepted in one turn of the standard loop, which takes its backlog for that number.
 
-Without descriptors it tries as often, and logs each try: 2,048 tracebacks a second were seen.
+Without descriptors it tries as often, and reports each try (`accepting`).
 """
 TLS_SHUTDOWN_SECONDS = 5.0
 """How long to wait for the peer's close_notify after ours; many peers never send one."""
@@ -218,6 +219,7 @@ class LoopNetwork:
         Closing the listener closes this process's copies and leaves a unix socket's file alone.
         """
         loop = asyncio.get_running_loop()
+        count_accept_failures(loop)
         listener = SocketListener(sockets)
         for bound in sockets:
             server = await loop.create_server(
