@@ -190,6 +190,8 @@ class AsyncClient:
         await runner.advance()
         response = AsyncStreamedResponse(asked.location.url, runner)
         response.elapsed = self._pool.now() - began
+        if runner.exchange.without_content:  # so that it holds no connection
+            await runner.advance()
         return response
 
     async def get(self, url: str, **options: Unpack[Options]) -> Response:

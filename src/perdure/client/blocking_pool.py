@@ -228,7 +228,7 @@ class BlockingPool:
         """Sleep until the bell rings or the ledger has something to expire; False: out of time."""
         with self._lock:
             self._due = due = self._next_deadline()
-        if bell.wait(max(0.0, min(deadline, due) - self.now())):
+        if bell.wait(max(0.0, min(min(deadline, due) - self.now(), threading.TIMEOUT_MAX))):
             return True
         if deadline <= due:
             return False

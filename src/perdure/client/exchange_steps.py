@@ -104,6 +104,11 @@ class ExchangeSteps:
         self._receive: Effect = (RECEIVE, asked.read_timeout)
 
     @property
+    def without_content(self) -> bool:
+        """True if both messages are over with the response's head. RFC 9112 §6.3."""
+        return self.response is not None and self.response.end and not self._sending
+
+    @property
     def _sending(self) -> bool:
         return self._uploading or self._unsent is not None
 

@@ -172,6 +172,8 @@ class Client:
         runner.advance()
         response = StreamedResponse(asked.location.url, runner)
         response.elapsed = self._pool.now() - began
+        if runner.exchange.without_content:  # so that it holds no connection
+            runner.advance()
         return response
 
     def get(self, url: str, **options: Unpack[Options]) -> Response:

@@ -40,7 +40,7 @@ def exact_asked(
     url: str,
     origin: Origin,
     target: bytes,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Iterable[tuple[str | bytes, str | bytes]],
     content: Content,
     timeouts: Timeouts,
 ) -> Asked:
