@@ -1,13 +1,15 @@
-"""How much CPU does answering a request cost, kernel included, beside the Python servers people run?
+"""How much CPU does answering a request cost, kernel included, beside the servers people run?
 
 Each server has one core to itself in its turn, the load (wrk, 64 connections) another. CPU is what
-the kernel counted for the server's processes (user and system, proc(5)); the servers take turns,
-and the median of the rounds is printed with its ratio to perdure on uvloop: below 1 is cheaper.
+the kernel counted for the server's processes (user and system, proc(5)); the servers take turns
+within each round, and the medians of the rounds are printed: CPU of a request, what perdure takes
+for each that the peer takes (below 1: perdure is cheaper), and requests a second.
 
     scripts/bench server
     python bench/bench_server.py --rounds 5 --seconds 3 --peers /path/to/python --only perdure,uvicorn
 
-Servers that are not installed beside `--peers` are left out, and named.
+nginx returns the same fields and content from its configuration, without any application. Servers
+that are not installed (Python's: beside `--peers`) are left out, and named.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +71,13 @@ application = web.Application()
 application.router.add_route("*", "/{{path:.*}}", hello)
 web.run_app(application, host="127.0.0.1", port={port}, access_log=None, print=None)
 """
+NGINX = """{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
+events {{ worker_connections 4096; }}
+http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 75 75; default_type text/plain;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ return 200 "Hello, world!"; }} }} }}
+"""
 FIELDS = [
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -107,6 +116,7 @@ init = function()
 end
 request = function() return sixteen end
 """
+CLOSING = ("-H", "Connection: close")
 POSTING = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\n'
 CASES = (
     Case("GET", (), ""),
@@ -114,7 +124,22 @@ CASES = (
     Case("10 fields, 1 new, 5000 paths", BROWSER, CHANGING),
     Case("POST 1 KiB", (), POSTING),
     Case("GET, 16 pipelined", (), PIPELINED),
+    Case("10 fields, 16 pipelined", BROWSER, PIPELINED),
+    Case("GET, a connection for each", CLOSING, ""),
 )
+
+
+class Cost(NamedTuple):
+    """What one measurement found."""
+
+    microseconds: float
+    """CPU of a request."""
+    rate: float
+    """Requests a second."""
+
+
+Results = dict[str, dict[str, list[Cost]]]
+"""By server and case, one for each round."""
 
 
 def commands(folder: Path, peers: str, port: int) -> dict[str, list[str]]:
@@ -123,6 +148,8 @@ def commands(folder: Path, peers: str, port: int) -> dict[str, list[str]]:
     uvicorn = ["application:application", "--port", str(port), "--log-level", "warning", "--no-access-log"]
     hypercorn = ["application:application", "--bind", f"127.0.0.1:{port}", "--worker-class", "uvloop"]
     granian = ["--interface", "asgi", "--port", str(port), "--no-access-log", "--no-log"]
+    user = "" if os.geteuid() else "user root;"
+    (folder / "nginx.conf").write_text(NGINX.format(user=user, **ours))
     return {
         "perdure": [sys.executable, "-c", PERDURE.format(uvloop=True, **ours)],
         "perdure, asyncio": [sys.executable, "-c", PERDURE.format(uvloop=False, **ours)],
@@ -130,12 +157,15 @@ def commands(folder: Path, peers: str, port: int) -> dict[str, list[str]]:
         "hypercorn": [peers, "-m", "hypercorn", *hypercorn],
         "aiohttp": [peers, "-c", AIOHTTP.format(port=port)],
         "granian": [peers, "-m", "granian", *granian, "--loop", "uvloop", "application:application"],
+        "nginx": [shutil.which("nginx") or "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")],
     }
 
 
 def installed(peers: str, name: str) -> bool:
     """Whether a server can be run at all."""
     module = name.partition(",")[0]
+    if module == "nginx":
+        return shutil.which("nginx") is not None
     python = sys.executable if module == "perdure" else peers
     return (
         subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
@@ -183,27 +213,28 @@ def cpu_seconds(leader: int) -> float:
     return ticks / TICKS
 
 
-def measure(case: Case, process: subprocess.Popen[bytes], port: int, folder: Path, seconds: float) -> float:
-    """CPU microseconds per request."""
+def measure(case: Case, process: subprocess.Popen[bytes], port: int, folder: Path, seconds: int) -> Cost:
+    """Load a server with one case."""
     script = folder / "load.lua"
     script.write_text(case.script + DONE)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", *case.flags, "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *case.flags, "-s", str(script)]
     before = cpu_seconds(process.pid)
     load = subprocess.Popen([*command, f"http://127.0.0.1:{port}/"], stdout=subprocess.PIPE, text=True)
     if len(CORES) > 1:
         os.sched_setaffinity(load.pid, CORES[1:])
     said = load.communicate()[0].rsplit("counted ", 1)[-1].split()
     used = cpu_seconds(process.pid) - before
-    requests, errors = int(said[0]), int(said[1])
+    requests, errors, elapsed = int(said[0]), int(said[1]), int(said[2]) / 1e6
     if errors or not requests:
         raise SystemExit(f"{case.name}: {errors} errors in {requests} requests")
-    return used / requests * 1e6
+    return Cost(used / requests * 1e6, requests / elapsed)
 
 
 DONE = """
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write("counted ", summary.requests, " ", e.connect + e.read + e.write + e.status + e.timeout, "\\n")
+  local errors = e.connect + e.read + e.write + e.status + e.timeout
+  io.write("counted ", summary.requests, " ", errors, " ", summary.duration, "\\n")
 end
 """
 
@@ -215,25 +246,44 @@ def free_port() -> int:
         return port
 
 
-def table(results: dict[str, dict[str, list[float]]]) -> None:
-    """Print medians and ratios."""
+def table(results: Results) -> None:
+    """Print the medians of the rounds: CPU, ratios, rates."""
     names = list(results)
-    print(f"\nCPU µs per request, median of the rounds (ratio to {names[0]})")
-    print(" " * 28 + "".join(f"{name:>20}" for name in names))
-    for case in CASES:
-        if not all(case.name in results[name] for name in names):
-            continue
-        medians = {name: statistics.median(results[name][case.name]) for name in names}
-        base = medians[names[0]]
-        cells = "".join(f"{medians[name]:>12.1f} ({medians[name] / base:4.2f}) " for name in names)
-        print(f"{case.name:<28}{cells}")
+    cases = [case.name for case in CASES if all(case.name in results[name] for name in names)]
+    cost = {
+        (name, case): Cost(*map(statistics.median, zip(*results[name][case], strict=True)))
+        for name in names
+        for case in cases
+    }
+    print_rows("CPU µs of a request", names, cases, lambda name, case: f"{cost[name, case].microseconds:.1f}")
+    if names[0] == "perdure":
+        print_rows(
+            "what perdure takes of it (CPU)",
+            names,
+            cases,
+            lambda name, case: f"{cost['perdure', case].microseconds / cost[name, case].microseconds:.2f}",
+        )
+        print_rows(
+            "perdure answers so many times as many a second",
+            names,
+            cases,
+            lambda name, case: f"{cost['perdure', case].rate / cost[name, case].rate:.2f}",
+        )
+    print_rows("requests a second", names, cases, lambda name, case: f"{cost[name, case].rate:.0f}")
+
+
+def print_rows(title: str, names: list[str], cases: list[str], cell: Callable[[str, str], str]) -> None:
+    """Print one table: a row for each case, a column for each server."""
+    print(f"\n{title}\n" + " " * 30 + "".join(f"{name:>18}" for name in names))
+    for case in cases:
+        print(f"{case:<30}" + "".join(f"{cell(name, case):>18}" for name in names))
 
 
 def main() -> None:
     """Measure every server in turn, round by round."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--peers", default=sys.executable, help="the Python that has the other servers")
     parser.add_argument("--only", default="", help="servers, separated by commas")
     parser.add_argument("--case", default="", help="cases whose name holds this")
@@ -241,11 +291,11 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("bench: wrk is needed (Debian: wrk)")
     chosen = [name.strip() for name in options.only.split(",") if name]
-    results: dict[str, dict[str, list[float]]] = {}
+    results: Results = {}
     with tempfile.TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         (folder / "application.py").write_text(APPLICATION)
-        names = [name for name in commands(folder, options.peers, 0) if not chosen or name in chosen]
+        names = [name for name in commands(folder, options.peers, 1) if not chosen or name in chosen]
         for name in [name for name in names if not installed(options.peers, name)]:
             print(f"left out, not installed: {name}")
             names.remove(name)

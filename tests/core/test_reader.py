@@ -322,7 +322,7 @@ def test_every_octet_is_either_handed_out_or_waiting(pieces: list[bytes]) -> Non
 
 def test_whole_head_needs_no_buffer() -> None:
     reader = Reader(LIMITS)
-    assert reader.whole_head(HEAD, 40) == HEAD[:-4]
+    assert reader.is_whole_head(HEAD, 40)
     assert reader.waiting_octets == 0
 
 
@@ -342,16 +342,16 @@ def test_whole_head_needs_no_buffer() -> None:
 )
 def test_anything_else_is_left_to_be_pushed(octets: bytes) -> None:
     reader = Reader(LIMITS)
-    assert reader.whole_head(octets, 40) is None
+    assert not reader.is_whole_head(octets, 40)
     assert reader.waiting_octets == 0
 
 
 def test_head_is_not_whole_while_other_octets_wait_or_where_it_is_long() -> None:
     reader = Reader(LIMITS)
-    assert reader.whole_head(HEAD, len(HEAD) - 4) == HEAD[:-4]
-    assert reader.whole_head(HEAD, len(HEAD) - 5) is None
+    assert reader.is_whole_head(HEAD, len(HEAD) - 4)
+    assert not reader.is_whole_head(HEAD, len(HEAD) - 5)
     reader.push(b"G")
-    assert reader.whole_head(HEAD, 40) is None
+    assert not reader.is_whole_head(HEAD, 40)
 
 
 @pytest.mark.row("R6")
@@ -359,7 +359,7 @@ def test_empty_lines_are_counted_anew_after_each_head() -> None:
     reader = Reader(LIMITS)
     reader.push(b"\r\n\r\n")
     reader.skip_empty_lines()
-    assert reader.whole_head(HEAD, 40) == HEAD[:-4]
+    assert reader.is_whole_head(HEAD, 40)
     reader.push(b"\r\n\r\n" + HEAD)
     reader.skip_empty_lines()
     assert reader.take_head(414) == HEAD[:-4]

@@ -14,6 +14,7 @@ from perdure.core import (
     Interim,
     LocalViolation,
     Reason,
+    Request,
     Response,
     ServerConnection,
     State,
@@ -83,6 +84,79 @@ def test_half_closed_or_unanswered_connection_does_not_rest() -> None:
     assert not connection.rest()
     connection.send(Response(200, end=False))
     assert not connection.rest()
+
+
+@pytest.mark.row("R103")
+def test_request_that_says_the_same_again_is_a_cycle_of_one_step() -> None:
+    short, long = ServerConnection(), ServerConnection()
+    for connection in (short, long):
+        connection.receive(GET * 3 + GET[:-1])
+        connection.send_whole(Response(200))
+    for _ in range(2):
+        request = short.next_request()
+        (event,) = long.next_cycle()
+        assert isinstance(request, Request)
+        assert isinstance(event, Request)
+        assert (request.method, request.target, request.end) == (event.method, event.target, event.end)
+        assert request.facts is event.facts
+        assert seen(short) == seen(long)
+        assert short.send_whole(Response(200)) == long.send_whole(Response(200))
+    assert short.next_request() is None
+    assert short.next_cycle() == []
+    assert short.receive(GET[-1:])
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [GET, GET + GET[:-1], GET + b"\r\n" + GET, GET + POST, POST + b"ok" + POST + b"ok", CLOSE + CLOSE, OLD],
+)
+def test_anything_else_is_no_cycle_of_one_step_and_nothing_was_done(octets: bytes) -> None:
+    connection = ServerConnection()
+    connection.receive(octets)
+    connection.send_whole(Response(200))
+    before = seen(connection)
+    assert connection.next_request() is None
+    assert seen(connection) == before
+
+
+def test_unanswered_or_half_closed_connection_has_no_cycle_of_one_step() -> None:
+    connection = ServerConnection()
+    connection.receive(GET * 3)
+    assert connection.next_request() is None
+    connection.send_whole(Response(200))
+    connection.receive_eof()
+    assert connection.next_request() is None
+    assert len(connection.next_cycle()) == 1
+
+
+def test_the_same_head_again_is_one_request_whatever_came_between() -> None:
+    connection = ServerConnection()
+    (first,) = connection.receive(GET)
+    for octets in (GET, b"\r\n\r\n" + GET, GET, POST + b"ok", GET, GET, OLD, GET, GET):
+        connection.send_whole(Response(200))
+        connection.next_cycle()
+        events = connection.receive(octets)
+        assert isinstance(events[0], Request)
+        assert (events[0].method, events[0].version) == (
+            octets.split()[0],
+            (1, 0) if octets is OLD else (1, 1),
+        )
+        assert connection.waiting_octets == 0
+    connection.send_whole(Response(200))
+    connection.next_cycle()
+    assert connection.receive(GET) == events
+    assert isinstance(first, Request)
+    assert connection.receive(b"") == []
+
+
+def test_the_same_head_after_a_piece_of_one_is_a_part_of_it() -> None:
+    connection = answered(GET)
+    connection.next_cycle()
+    assert connection.receive(b"GET /other HTTP/1.1\r\nA: ") == []
+    (event,) = connection.receive(GET)
+    assert isinstance(event, Request)
+    assert event.target == b"/other"
+    assert [line.value for line in event.fields] == [b"GET / HTTP/1.1", b"x"]
 
 
 @pytest.mark.row("S4", "R173")

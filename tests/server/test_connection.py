@@ -233,7 +233,9 @@ def test_a_client_that_ends_its_side_still_gets_its_answers(play: Play, path: by
             gated.gate.set()
             assert (await answer_from(peer)).content == path
             last = await answer_from(peer)
-            assert (last.content, last.options) == (path, {b"close"})
+            assert last.content == path
+            if path == b"/slow":  # the quick ones may be answered before its end is seen
+                assert last.options == {b"close"}
             assert await peer.at_eof()
 
     play(scene)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import ne
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perdure.core.errors import RemoteViolation
 from perdure.core.fields import (
@@ -30,6 +30,9 @@ from perdure.core.fields import (
 from perdure.core.limits import Limits
 from perdure.core.reason import Reason
 from perdure.core.syntax import ABSOLUTE_FORM, AUTHORITY_FORM, HOST, REQUEST_LINE, STATUS_LINE
+
+if TYPE_CHECKING:
+    from perdure.core.events import Request
 
 REMEMBERED_START_LINES: Final = 1024
 REMEMBERED_START_LINE_OCTETS: Final = 256
@@ -144,38 +147,64 @@ class RequestHeads:
     A client says the same fields in each request of a connection, or all but one or two (a proxy
     numbers its requests). Seeing that costs 0.2 µs for ten fields, or 3 with a new one; looking up
     ten remembered lines, and gathering their facts, costs 9 (bench/bench_server.py).
+
+    Attributes:
+        octets: the head before, with its blank line; None where there is none, or it is long.
+        request: what was made of it, where no content follows; the caller sets it.
     """
 
-    __slots__ = ("_block", "_changes", "_facts", "_fields", "_limits", "_lines", "_longest", "_version")
+    __slots__ = (
+        "_changes",
+        "_facts",
+        "_fields",
+        "_limits",
+        "_lines",
+        "_longest",
+        "_start",
+        "_version",
+        "octets",
+        "request",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._longest = min(limits.max_line, REMEMBERED_START_LINE_OCTETS)
-        self._block: bytes | None = None
+        self.octets: bytes | None = None
+        self.request: Request | None = None
+        self._start = 0  # of the fields
         self._version: Version = HTTP_11
         self._fields: Sequence[FieldLine] = ()
         self._facts: Facts
-        # Those of the block, once a connection has shown that its fields change.
+        # Those of the fields, once a connection has shown that they change.
         self._lines: list[bytes] | None = None
         self._changes = 0  # the places that changed, a bit for each
 
-    def parse(self, head: bytes) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
-        """As `request_head`. RFC 9112 §2.1."""
-        line, _, block = head.partition(b"\r\n")
-        if self._block is None or len(line) > self._longest or len(block) > REMEMBERED_BLOCK_OCTETS:
-            return self._parse_anew(head, block)
-        method, target, version = _remembered_request_line(line)
-        if version != self._version or (block != self._block and not self._took_changes(block)):
-            return self._parse_anew(head, block)
+    def parse(self, octets: bytes) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
+        """As `request_head`, but with the blank line. RFC 9112 §2.1."""
+        before = self.octets
+        start = octets.find(b"\r\n") + 2
+        self.request = None
+        if before is None or start - 2 > self._longest or len(octets) - start > REMEMBERED_BLOCK_OCTETS:
+            return self._parse_anew(octets, start)
+        method, target, version = _remembered_request_line(octets[: start - 2])
+        if version != self._version:
+            return self._parse_anew(octets, start)
+        if octets[start:] != before[self._start :] and not self._took_changes(octets[start:-4]):
+            return self._parse_anew(octets, start)
+        self.octets = octets
+        self._start = start
         return method, target, version, self._fields, self._facts
 
     def _parse_anew(
-        self, head: bytes, block: bytes
+        self, octets: bytes, start: int
     ) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
-        parsed = request_head(head, self._limits)
-        if len(block) <= REMEMBERED_BLOCK_OCTETS:
-            self._lines = block.split(b"\r\n") if self._block and block else None
-            self._block = block
+        parsed = request_head(octets[:-4], self._limits)
+        if len(octets) - start <= REMEMBERED_BLOCK_OCTETS:
+            block = octets[start:-4]
+            had_fields = self.octets is not None and len(self.octets) - self._start > 4
+            self._lines = block.split(b"\r\n") if had_fields and block else None
+            self.octets = octets
+            self._start = start
             _, _, self._version, self._fields, self._facts = parsed
         return parsed
 
@@ -195,7 +224,7 @@ class RequestHeads:
                     return False  # its facts are others
                 fields[place] = field
                 changes |= bit
-        self._block, self._lines, self._fields, self._changes = block, lines, fields, changes
+        self._lines, self._fields, self._changes = lines, fields, changes
         return True
 
 

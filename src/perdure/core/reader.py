@@ -57,12 +57,12 @@ class Reader:
     """The receiving side's octets; see the module."""
 
     __slots__ = (
-        "_empty_lines",
         "_extensions",
         "_limits",
         "_scanned",
         "_total",
         "buffer",
+        "empty_lines",
         "phase",
         "remaining",
         "start",
@@ -74,8 +74,9 @@ class Reader:
         """For `Connection.waiting_octets` only, which is asked twice per request."""
         self.start = 0
         """Octets of the buffer before it are consumed."""
+        self.empty_lines = 0
+        """Ignored since the last head."""
         self._scanned = 0  # octets of the buffer known to hold no end of a head
-        self._empty_lines = 0
         self._total = 0
         self._extensions = 0
         self.phase = _HEAD
@@ -117,28 +118,27 @@ class Reader:
 
     # Heads
 
-    def whole_head(self, octets: bytes, longest: int) -> bytes | None:
-        """The head without its blank line, if these octets are one head and nothing but it.
+    def is_whole_head(self, octets: bytes, longest: int) -> bool:
+        """True if these octets are one head and nothing but it, and nothing else waits.
 
-        The commonest delivery by far: it needs no buffer. Call it instead of `push`; None means
-        that nothing was done, and the octets are to be pushed.
+        The commonest delivery by far: it needs no buffer, and is not to be pushed then.
 
         Args:
             longest: octets; a longer head is looked at piece by piece.
         """
         end = len(octets) - 4
         if self.start < len(self.buffer) or end > longest or octets.find(b"\r\n\r\n") != end:
-            return None
+            return False
         if end <= 0 or octets[0] <= 0x20:  # empty lines before a request line, or worse
-            return None
-        self._empty_lines = 0
-        return octets[:end]
+            return False
+        self.empty_lines = 0
+        return True
 
     def skip_empty_lines(self) -> None:
         """Ignore a few empty lines before a request line (RFC 9112 §2.2, R6)."""
-        while self._empty_lines < EMPTY_LINES_IGNORED and self.buffer.startswith(b"\r\n", self.start):
+        while self.empty_lines < EMPTY_LINES_IGNORED and self.buffer.startswith(b"\r\n", self.start):
             self.start += 2
-            self._empty_lines += 1
+            self.empty_lines += 1
 
     def skip_line_ends(self, most: int) -> int:
         """Consume CR and LF octets before a status line, at most so many; say how many there were."""
@@ -171,7 +171,7 @@ class Reader:
             raise self._too_large("head", end - start, self._limits.max_head)
         self.start = end + 4
         self._scanned = 0
-        self._empty_lines = 0
+        self.empty_lines = 0
         return bytes(buffer[start:end])
 
     def _check_partial(self, max_line: int, long_line_status: int) -> None:

@@ -85,6 +85,8 @@ class NotedConnection(ServerConnection):
     def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
         """As `Connection.send_whole`."""
         octets = super().send_whole(head, content)
+        if isinstance(head, Response):
+            self.status = head.status
         self.octets = 0 if self._outgoing.silent else len(content)
         return octets
 

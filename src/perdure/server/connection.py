@@ -180,9 +180,13 @@ class InboundConnection(Lifetime):
                 self.end_connection(Reason.UNREAD_CONTENT)
 
     def _response_complete(self) -> None:
-        protocol = self.protocol
         if self._noted is not None:
             self._note_end()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """After a response: become idle, go on with the next request, or end."""
+        protocol = self.protocol
         if not self.writing_paused and not self._cycling and protocol.rest():
             self._fall_idle(self.now())
         elif not protocol.persists:

@@ -44,6 +44,13 @@ class Cork:
         if self._octets >= CORKED_OCTETS or not self._connection.protocol.waiting_octets:
             self.flush()
 
+    def keep(self, octets: bytes) -> None:
+        """Keep the end of a response, unless enough is gathered; the caller sees to flushing."""
+        self.pieces.append(octets)
+        self._octets += len(octets)
+        if self._octets >= CORKED_OCTETS:
+            self.flush()
+
     def flush(self) -> None:
         """Write what is gathered."""
         if self.pieces:

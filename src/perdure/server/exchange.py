@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure.core import Interim, Reason, Request, Response, State, make_line, make_lines
@@ -57,7 +57,7 @@ class AsgiExchange:
 
     Attributes:
         request: what the application was given.
-        task: runs it.
+        task: runs it, unless one began with a request before it (`pipeline`).
     """
 
     __slots__ = (
@@ -92,44 +92,10 @@ class AsgiExchange:
         self._complete = request.end
         self._told_end = False
         # Futures of the application's tasks: several may wait at once, and each may be cancelled.
-        self._receivers: list[asyncio.Future[None]] = []
-        self._senders: list[asyncio.Future[None]] = []
+        self._receivers: list[asyncio.Future[None]] | None = None
+        self._senders: list[asyncio.Future[None]] | None = None
 
     # The application's side.
-
-    async def run(
-        self, application: Callable[[Any, Any, Any], Awaitable[None]], scope: dict[str, Any]
-    ) -> None:
-        """Run the application; answer for it where it does not."""
-        connection = self._connection
-        try:
-            await application(scope, self.receive, self.send)
-            if connection.exchange is self:
-                self._give_up("the application returned without completing its response")
-        except asyncio.CancelledError:
-            self._give_up("the application was cancelled")
-            raise
-        except Exception:
-            if not self._disconnected:
-                logger.exception("%s: the application raised", self)
-            self._give_up(None)
-        finally:
-            connection.registry.tasks.discard(self.task)
-
-    def _give_up(self, why: str | None) -> None:
-        connection = self._connection
-        if connection.exchange is not self:
-            return
-        if why is not None:
-            logger.error("%s: %s, %s", self, why, STAGES[self._stage])
-        connection.exchange = None
-        state = connection.protocol.own_state
-        if state is _IDLE:
-            connection.refuse(500, "Internal Server Error")
-        elif state is State.DONE:  # of a response without content nothing is missing
-            connection.finish(b"")
-        else:
-            connection.abandon_response(Reason.LOCAL_FAULT)
 
     async def receive(self) -> Message:
         """The next message for the application: content, or the disconnect."""
@@ -137,6 +103,7 @@ class AsgiExchange:
         while connection.exchange is self and not (self._content or (self._complete and not self._told_end)):
             if connection.protocol.awaits_continue:
                 connection.send_interim(Interim(100))
+            self._receivers = self._receivers or []
             await self._wait(self._receivers)
         if connection.exchange is not self:
             return {"type": "http.disconnect"}
@@ -167,7 +134,7 @@ class AsgiExchange:
         elif kind == "http.response.body":
             self._send_body(message)
             while connection.writing_paused and connection.exchange is self:
-                await self._wait(self._senders)
+                await self._wait_to_send()
         elif kind == "http.response.trailers":
             self._send_trailers(message)
         elif kind == "http.response.pathsend":
@@ -246,7 +213,7 @@ class AsgiExchange:
                 more = left > 0 and connection.protocol.own_state is not State.DONE
                 self._send_body({"body": octets, "more_body": more})
                 while connection.writing_paused and connection.exchange is self:
-                    await self._wait(self._senders)
+                    await self._wait_to_send()
 
     def _send_trailers(self, message: Message) -> None:
         if self._stage != TRAILERS or self._trailers is None:
@@ -263,6 +230,10 @@ class AsgiExchange:
         if self._receivers:
             _wake(self._receivers)
 
+    async def _wait_to_send(self) -> None:
+        self._senders = self._senders or []
+        await self._wait(self._senders)
+
     async def _wait(self, waiting: list[asyncio.Future[None]]) -> None:
         """Wait among others; each may be cancelled without the others noticing."""
         future = self._connection.loop.create_future()
@@ -276,6 +247,36 @@ class AsgiExchange:
         return RuntimeError(f"{self}: {kind} {STAGES[self._stage]}")
 
     # The connection's side.
+
+    def returned(self) -> None:
+        """The application returned."""
+        if self._connection.exchange is self:
+            self._give_up("the application returned without completing its response")
+
+    def cancelled(self) -> None:
+        """The application was cancelled."""
+        self._give_up("the application was cancelled")
+
+    def failed(self) -> None:
+        """The application raised what is being handled; nobody is to blame if its client is gone."""
+        if not self._disconnected:
+            logger.exception("%s: the application raised", self)
+        self._give_up(None)
+
+    def _give_up(self, why: str | None) -> None:
+        connection = self._connection
+        if connection.exchange is not self:
+            return
+        if why is not None:
+            logger.error("%s: %s, %s", self, why, STAGES[self._stage])
+        connection.exchange = None
+        state = connection.protocol.own_state
+        if state is _IDLE:
+            connection.refuse(500, "Internal Server Error")
+        elif state is State.DONE:  # of a response without content nothing is missing
+            connection.finish(b"")
+        else:
+            connection.abandon_response(Reason.LOCAL_FAULT)
 
     def take_content(self, octets: bytes, end: bool) -> None:
         """Content came; hold it until the application asks."""
@@ -306,7 +307,7 @@ class AsgiExchange:
         return f"{request.method.decode('ascii')} {request.target.decode('latin-1')}"
 
 
-def _wake(waiting: list[asyncio.Future[None]]) -> None:
-    for future in waiting:
+def _wake(waiting: list[asyncio.Future[None]] | None) -> None:
+    for future in waiting or ():
         if not future.done():
             future.set_result(None)
