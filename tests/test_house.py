@@ -75,6 +75,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "client/lease.py": "tests/client/test_loop_pool.py and test_aio.py show how waiting ends",
     "client/loop_wire.py": "tests/client/test_exchange.py, test_aio.py and test_streams.py run on it",
     "client/pooled_wire.py": "tests/client/test_loop_pool.py shows it with a wire of its own",
+    "client/loop_response.py": "tests/client/test_streams.py reads it in every way",
+    "client/blocking_response.py": "tests/client/test_streams.py reads it in every way",
     "client/blocking_handle.py": "tests/client/test_exchange.py and test_sync.py show it",
     "commands/command.py": "what makes the command line; tests/test_cli.py shows it",
     "commands/outcome.py": "statuses and one-line errors; tests/test_cli.py shows them",

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from perdure.client.aio import AsyncClient as AsyncClient
     from perdure.client.aio import AsyncStreamedResponse as AsyncStreamedResponse
+    from perdure.client.authentication import Authentication as Authentication
+    from perdure.client.authentication import BasicAuth as BasicAuth
+    from perdure.client.cookies import Cookies as Cookies
+    from perdure.client.digest import DigestAuth as DigestAuth
     from perdure.client.errors import ClientClosed as ClientClosed
     from perdure.client.errors import ConnectError as ConnectError
     from perdure.client.errors import ConnectTimeout as ConnectTimeout
+    from perdure.client.errors import ContentNotRepeatable as ContentNotRepeatable
     from perdure.client.errors import DecodingError as DecodingError
     from perdure.client.errors import ExchangeError as ExchangeError
     from perdure.client.errors import InvalidURL as InvalidURL
@@ -23,18 +28,23 @@ if TYPE_CHECKING:
     from perdure.client.errors import PoolTimeout as PoolTimeout
     from perdure.client.errors import ReadError as ReadError
     from perdure.client.errors import ReadTimeout as ReadTimeout
+    from perdure.client.errors import RedirectError as RedirectError
     from perdure.client.errors import RemoteProtocolError as RemoteProtocolError
     from perdure.client.errors import ResponseConsumed as ResponseConsumed
     from perdure.client.errors import ResponseIncomplete as ResponseIncomplete
+    from perdure.client.errors import StatusError as StatusError
     from perdure.client.errors import TimeoutExpired as TimeoutExpired
+    from perdure.client.errors import TooManyRedirects as TooManyRedirects
     from perdure.client.errors import WriteError as WriteError
     from perdure.client.errors import WriteTimeout as WriteTimeout
+    from perdure.client.headers import Headers as Headers
     from perdure.client.models import ConnectionUse as ConnectionUse
-    from perdure.client.models import Headers as Headers
     from perdure.client.models import Response as Response
+    from perdure.client.request import Request as Request
     from perdure.client.settings import ClientSettings as ClientSettings
     from perdure.client.sync import Client as Client
     from perdure.client.sync import StreamedResponse as StreamedResponse
+    from perdure.client.timeouts import Timeout as Timeout
     from perdure.core.errors import Error as Error
     from perdure.core.reason import Reason as Reason
     from perdure.intermediary.gateway import Gateway as Gateway
@@ -44,14 +54,21 @@ if TYPE_CHECKING:
 
 HOMES: Final = {
     "perdure.client.aio": "AsyncClient AsyncStreamedResponse",
+    "perdure.client.authentication": "Authentication BasicAuth",
+    "perdure.client.cookies": "Cookies",
+    "perdure.client.digest": "DigestAuth",
     "perdure.client.errors": (
-        "ClientClosed ConnectError ConnectTimeout DecodingError ExchangeError InvalidURL LocalProtocolError "
-        "NoResponse PoolTimeout ReadError ReadTimeout RemoteProtocolError ResponseConsumed "
-        "ResponseIncomplete TimeoutExpired WriteError WriteTimeout"
+        "ClientClosed ConnectError ConnectTimeout ContentNotRepeatable DecodingError ExchangeError "
+        "InvalidURL LocalProtocolError NoResponse PoolTimeout ReadError ReadTimeout RedirectError "
+        "RemoteProtocolError ResponseConsumed ResponseIncomplete StatusError TimeoutExpired "
+        "TooManyRedirects WriteError WriteTimeout"
     ),
-    "perdure.client.models": "ConnectionUse Headers Response",
+    "perdure.client.headers": "Headers",
+    "perdure.client.models": "ConnectionUse Response",
+    "perdure.client.request": "Request",
     "perdure.client.settings": "ClientSettings",
     "perdure.client.sync": "Client StreamedResponse",
+    "perdure.client.timeouts": "Timeout",
     "perdure.core.errors": "Error",
     "perdure.core.reason": "Reason",
     "perdure.intermediary.gateway": "Gateway",

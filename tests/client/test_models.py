@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import perdure
-from perdure.client.models import ConnectionUse, Headers, Response
+from perdure.client.headers import Headers
+from perdure.client.models import ConnectionUse, Response
 from perdure.core import Reason, make_lines
 from perdure.core import Response as Head
 from perdure.core.pool import Entry
@@ -61,3 +62,26 @@ def test_what_is_not_gzip_is_an_error_where_it_is_read() -> None:
     assert made.raw_content == b"plain"
     with pytest.raises(perdure.DecodingError):
         _ = made.content
+
+
+def test_an_error_is_raised_where_it_is_asked_for() -> None:
+    with pytest.raises(perdure.StatusError, match="503 Service Unavailable: http") as caught:
+        response(status=503).raise_for_status()
+    assert caught.value.status == 503
+    fine = response(status=304)
+    assert fine.raise_for_status() is fine
+    assert (fine.ok, response(status=400).ok, response(status=302).is_redirect) == (True, False, False)
+
+
+def test_json_may_be_read_as_a_type() -> None:
+    made = response(content=b'\xef\xbb\xbf{"number": 7}')
+    assert made.json(type=dict[str, int]) == {"number": 7}
+    with pytest.raises(ValueError, match="Expected `str`"):
+        made.json(type=dict[str, str])
+
+
+def test_a_response_without_a_request_says_so() -> None:
+    with pytest.raises(RuntimeError, match="without a request"):
+        _ = response().request
+    assert response().next_request is None
+    assert response((b"Link", b"</2>; rel=next")).links["next"]["url"] == "/2"

@@ -154,3 +154,20 @@ def test_content_is_sent_while_the_response_is_read(perform: Perform) -> None:
         assert streamed.response.connection.ends is None
 
     perform(scene, echo)
+
+
+def test_text_and_lines_are_read_as_they_come(perform: Perform) -> None:
+    content = "eins\r\nzwei\nß".encode()
+
+    async def scene(stage: Stage) -> None:
+        async with stage.stream() as streamed:
+            response = streamed.response
+            if isinstance(response, perdure.StreamedResponse):
+                lines = list(response.iter_lines())
+            else:
+                assert isinstance(response, perdure.AsyncStreamedResponse)
+                lines = [line async for line in response.aiter_lines()]
+            assert lines == ["eins", "zwei", "ß"]
+            assert response.downloaded_octets == len(content)
+
+    perform(scene, says(answer(content)))

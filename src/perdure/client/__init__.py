@@ -9,11 +9,17 @@
 | `blocking_pool` | the ledger driven by threads                                               |
 | `loop_dialling`, `blocking_dialling` | what the pools ask for when no connection is free     |
 | `content`       | request content: octets, files, iterators, JSON, forms                     |
-| `requests`      | method, URL and content → the request that is sent                         |
-| `models`        | `Headers`, `Response`, `Connection`: what a caller gets                    |
+| `request`       | a request as hooks, authentication and callers see it                      |
+| `requests`      | method, URL and options → the request that is sent                         |
+| `headers`, `models` | fields as a mapping; `Response`, `ConnectionUse`: what a caller gets   |
 | `exchange`      | one request and its response as a flow of effects: the only logic          |
 | `loop_wire`     | the asyncio wire of an exchange                                            |
-| `aio`           | `AsyncClient`: carries the effects out on an event loop                    |
+| `loop_runner`, `blocking_runner`     | carry out the effects of an exchange                  |
+| `loop_response`, `blocking_response` | responses that are read piece by piece                |
+| `conversation`  | what happens around exchanges, as a flow of steps: the only logic of it    |
+| `habits`        | what a client was told once: hooks, cookies, authentication, redirects     |
+| `redirects`, `cookies`, `authentication`, `digest` | what a conversation decides by          |
+| `aio`           | `AsyncClient`: carries the steps out on an event loop                      |
 | `sync`          | `Client`: carries them out with blocking sockets                           |
 """
 

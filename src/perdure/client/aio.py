@@ -1,108 +1,39 @@
-"""`AsyncClient`: asks on an event loop, asyncio's or uvloop's; `loop_runner` carries the exchanges out."""
+"""`AsyncClient`: asks over connections that persist, on an event loop, asyncio's or uvloop's.
+
+A plain request is one exchange (`loop_runner`); what else callers want around it is `conversation`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from perdure.client.decoding import GzipDecoder, is_gzip
-from perdure.client.effects import CONTENT, Shared
-from perdure.client.errors import ExchangeError, ResponseConsumed
+from perdure.client.authentication import AuthenticationSource
+from perdure.client.conversation import ASK, DROP, READ, Conversation, Hook
+from perdure.client.cookies import Cookies, CookieSource, sets_cookies
+from perdure.client.effects import Shared
 from perdure.client.exchange import Exchange
-from perdure.client.failures import ResponseAbandoned
+from perdure.client.habits import TALKATIVE, Habits, RequestDefaults
 from perdure.client.loop_pool import LoopPool
+from perdure.client.loop_response import AsyncStreamedResponse
 from perdure.client.loop_runner import LoopRunner
 from perdure.client.loop_wire import ClientWire
 from perdure.client.models import Response
-from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
+from perdure.client.request import Request
+from perdure.client.requests import Asked, HeaderSource, Options, SendOptions
 from perdure.client.settings import ClientSettings
-from perdure.client.urls import Origin
+from perdure.client.timeouts import TimeoutSource, with_timeouts
+from perdure.client.urls import Origin, Parameters
 from perdure.core.client_connection import ClientConnection
 from perdure.core.pool import Statistics
 from perdure.wire.network import LoopNetwork, Network
-from perdure.wire.tls import TlsContext, client_context
+from perdure.wire.tls import Certificate, TlsContext, Verification, requested_context
 
-
-class AsyncStreamedResponse(Response):
-    """A response whose content is read piece by piece, once.
-
-    Attributes: as of `Response`; `content` and `text` after `aread`.
-    """
-
-    __slots__ = ("_ended", "_runner")
-
-    def __init__(self, url: str, runner: LoopRunner) -> None:
-        exchange = runner.exchange
-        assert exchange.response is not None
-        super().__init__(url, exchange.response, exchange.use, exchange.interims)
-        self._runner = runner
-        self._ended = False
-
-    @property
-    def wire(self) -> ClientWire:
-        """What it comes over, for those who look: whose it is once the response is read, nobody knows."""
-        return self._runner.wire
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        """The content as it was sent, piece by piece.
-
-        Raises:
-            ResponseConsumed: it was read or closed before.
-            ExchangeError: it broke off; what came so far is not all of it.
-        """
-        if self._ended:
-            raise ResponseConsumed("the content of this response was read, or the response was closed")
-        runner = self._runner
-        try:
-            while (effect := await runner.advance()) is not None:
-                if effect[0] == CONTENT:
-                    yield effect[1].octets
-        except ExchangeError:
-            self._ended = True
-            raise
-        self._ended = True
-        self.trailers = runner.exchange.trailers
-
-    async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The content piece by piece, gzip undone. Raises as `aiter_raw`, and DecodingError."""
-        decoder = GzipDecoder() if is_gzip(self.fields) else None
-        async for octets in self.aiter_raw():
-            if decoder is None:
-                yield octets
-                continue
-            for piece in decoder.decode(octets):
-                yield piece
-        if decoder is not None:
-            decoder.finish()
-
-    async def aread(self) -> bytes:
-        """Read all of the content; `content`, `text` and `json` work afterwards. Raises as `aiter_raw`."""
-        if self._content is None:
-            pieces = [octets async for octets in self.aiter_raw()]
-            self._content = b"".join(pieces)
-        return self.content
-
-    async def aclose(self) -> None:
-        """End the exchange: what is left of the content is read and dropped if it is little."""
-        if self._ended:
-            return
-        self._ended = True
-        runner = self._runner
-        if not runner.exchange.abandon():
-            runner.close()
-            return
-        with suppress(ExchangeError, ResponseAbandoned):
-            while await runner.advance() is not None:
-                pass
-
-    def end_now(self) -> None:
-        """End the exchange and, unless it is over, its connection."""
-        if not self._ended:
-            self._ended = True
-            self._runner.close()
+__all__ = ["AsyncClient", "AsyncStreamedResponse"]
 
 
 class AsyncClient:
@@ -118,54 +49,98 @@ class AsyncClient:
     def __init__(
         self,
         *,
+        base_url: str = "",
+        params: Parameters | None = None,
         headers: HeaderSource | None = None,
-        tls: TlsContext | None = None,
-        verify: bool = True,
+        cookies: CookieSource | None = None,
+        auth: AuthenticationSource | None = None,
+        timeout: TimeoutSource | None = None,
+        follow_redirects: bool = False,
+        max_redirects: int = 20,
+        event_hooks: Mapping[str, Iterable[Hook]] | None = None,
+        trust_env: bool = True,
+        verify: Verification = True,
+        cert: Certificate | None = None,
+        tls_minimum: str = "1.2",
+        server_hostname: str = "",
         ca_file: str | None = None,
+        tls: TlsContext | None = None,
         network: Network | None = None,
         **settings: Any,
     ) -> None:
         """Make a client; nothing is connected yet.
 
         Args:
+            base_url: put in front of URLs without a scheme, as a prefix.
+            params: put into the query of every URL; a request's own of the same name replace them.
             headers: sent with every request; they replace defaults of the same name.
-            tls: the context for https; made from `verify` and `ca_file` unless given.
+            cookies: pairs, a `Cookies`, or an `http.cookiejar.CookieJar`, which is used itself.
+            auth: as of `Options`; for every origin asked for by name, none that a redirect leads to.
+            timeout: in place of the settings' connect, read, write and pool timeouts; see `Timeout`.
+            follow_redirects, max_redirects: whether redirects are followed, and how many.
+            event_hooks: {"request": [...], "response": [...]}: functions, asynchronous or not, that get
+                each `Request` before it is sent, and each response once its head is here.
+            trust_env: whether the environment is asked, such as for a .netrc.
+            verify: False accepts any certificate; a path names authorities to trust; a context is used.
+            cert: shown to servers that ask: a PEM file, (certificate, key), or both and a password.
+            tls_minimum: "1.2" or "1.3".
+            server_hostname: the name that TLS asks for and verifies, instead of the URL's host.
+            ca_file, tls: as a path or a context in `verify`.
             network: where to dial; real sockets unless said otherwise.
             settings: those of `ClientSettings`, by name.
 
         Raises:
             TypeError, ValueError: for a setting that there is not, or a value that cannot be.
         """
-        self.settings = ClientSettings(**settings)
+        self.settings = with_timeouts(ClientSettings(**settings), timeout)
+        self._habits = Habits(
+            self.settings,
+            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname),
+            cookies=cookies,
+            follow_redirects=follow_redirects,
+            max_redirects=max_redirects,
+            event_hooks=event_hooks,
+        )
+        self._tls = partial(requested_context, verify, cert, tls_minimum, ca_file)
         self._limits, self._terms = self.settings.limits(), self.settings.terms()
-        self._tls = partial(client_context, verify=verify, ca_file=ca_file)
         network = network or LoopNetwork()
         self._pool: LoopPool[ClientWire] = LoopPool(self.settings, network, self._make_wire, tls)
         self._shared = Shared(self.settings, self._pool)
-        self._maker = RequestMaker(self.settings, headers)
 
     async def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
         """Ask, and read the whole response.
 
         Args:
             method: such as "GET"; case matters.
-            url: http or https.
-            options: `requests.Options`: params, headers, content, data, json, timeout.
+            url: http or https; without a scheme, below `base_url`.
+            options: `requests.Options`.
 
         Raises:
             ExchangeError: no response, or not all of it; its attributes say what the server may
-                have seen. InvalidURL, TypeError: nothing was sent.
+                have seen. RedirectError: it leads nowhere. InvalidURL, TypeError: nothing was sent.
         """
-        asked = self._asked(method, url, options)
+        habits = self._habits
+        if not habits.plain or (options and not TALKATIVE.isdisjoint(options)):
+            return await self._whole(habits.begin(method, url, options))
+        asked = habits.maker.make(method, url, options)
+        self._provide_tls(asked)
         began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
         await LoopRunner(exchange, self._pool).run_whole()
-        assert exchange.response is not None
-        response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
+        head = exchange.response
+        assert head is not None
+        response = Response(asked.location.url, head, exchange.use, exchange.interims)
+        response.asked = asked
         pieces = exchange.pieces
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         response.complete(content, exchange.trailers, self._pool.now() - began)
+        if sets_cookies(head.fields):
+            habits.take_cookies(response.url, head.fields)
         return response
+
+    async def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
+        """Ask exactly this, such as `Response.next_request`; otherwise as `request`."""
+        return await self._whole(self._habits.resume(request, options))
 
     @asynccontextmanager
     async def stream(
@@ -176,7 +151,7 @@ class AsyncClient:
         While content of the request is left, it is sent as the response is read. On leaving, what
         is left of the response is dropped (`AsyncStreamedResponse.aclose`).
         """
-        response = await self.open(self._asked(method, url, options))
+        response = await self._converse(self._habits.begin(method, url, options))
         try:
             yield response
             await response.aclose()
@@ -185,6 +160,7 @@ class AsyncClient:
 
     async def open(self, asked: Asked, runs: Callable[..., LoopRunner] = LoopRunner) -> AsyncStreamedResponse:
         """Ask exactly this, for libraries that make requests of their own; as `Client.open`."""
+        self._provide_tls(asked)
         began = self._pool.now()
         runner = runs(Exchange(self._shared, asked, False), self._pool)
         await runner.advance()
@@ -222,6 +198,11 @@ class AsyncClient:
         """`request` with the method OPTIONS."""
         return await self.request("OPTIONS", url, **options)
 
+    @property
+    def cookies(self) -> Cookies:
+        """The jar: what servers set, and what is to be sent."""
+        return self._habits.cookies
+
     def statistics(self) -> Statistics:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()
@@ -238,11 +219,49 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    def _asked(self, method: str, url: str, options: Options) -> Asked:
-        asked = self._maker.make(method, url, options)
-        if asked.location.origin.scheme == "https" and self._pool.dialler.tls is None:
+    async def _whole(self, conversation: Conversation) -> Response:
+        began = self._pool.now()
+        response = await self._converse(conversation)
+        await response.aread()
+        response.elapsed = self._pool.now() - began
+        return response
+
+    async def _converse(self, conversation: Conversation) -> AsyncStreamedResponse:
+        """Carry out the steps of a conversation; what it leaves open when it fails ends with it."""
+        steps = conversation.steps()
+        response: AsyncStreamedResponse | None = None
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            while True:
+                kind, what = steps.send(value) if error is None else steps.throw(error)
+                value = error = None
+                try:
+                    if kind == ASK:
+                        value = response = await self.open(what)
+                    elif kind == READ:
+                        await what.aread()
+                    elif kind == DROP:
+                        await what.aclose()
+                    else:
+                        value = what()
+                        if inspect.isawaitable(value):
+                            value = await value
+                except BaseException as caught:
+                    error = caught
+        except StopIteration as end:
+            answer: AsyncStreamedResponse = end.value
+            return answer
+        except BaseException:
+            if response is not None:
+                response.end_now()
+            raise
+        finally:
+            error = None  # its traceback holds this frame
+
+    def _provide_tls(self, asked: Asked) -> None:
+        if self._pool.dialler.tls is None and asked.location.origin.scheme == "https":
             self._pool.dialler.tls = self._tls()
-        return asked
 
     def _make_wire(self, origin: Origin) -> ClientWire:
         return ClientWire(ClientConnection(self._limits, self._terms), self._pool)

@@ -30,14 +30,14 @@ class BlockingDialler:
         self._network = network
 
     def dial(self, origin: Any, timeout: float | None) -> StreamWire:
-        """Connect to an origin within `connect_timeout`, or within `timeout` seconds if that is less.
+        """Connect to an origin within `timeout` seconds, or `connect_timeout` where that is None.
 
         Raises:
             ExchangeError: whatever went wrong; nothing was sent and nothing is open.
         """
         limit = self._settings.connect_timeout
         try:
-            return self._connect(origin, limit if timeout is None else min(limit, timeout))
+            return self._connect(origin, limit if timeout is None else timeout)
         except WireError as error:
             raise connect_failure(error) from error
         except ExchangeError:

@@ -31,6 +31,7 @@ from perdure.client.errors import (
 )
 from perdure.client.log import log_closed, log_opened
 from perdure.client.settings import ClientSettings
+from perdure.client.timeouts import Timeout
 from perdure.client.urls import Origin
 from perdure.core.client_connection import ClientConnection
 from perdure.core.errors import LocalViolation
@@ -89,7 +90,7 @@ class BlockingPool:
 
     # What a client calls.
 
-    def lease(self, origin: Origin, repeatable: bool, fresh: bool, timeout: float | None) -> Handled:
+    def lease(self, origin: Origin, repeatable: bool, fresh: bool, timeout: Timeout | None) -> Handled:
         """Reserve a connection, dialling or waiting as it needs.
 
         Args: as of `LoopPool.lease`.
@@ -203,9 +204,11 @@ class BlockingPool:
         except LocalViolation as violation:
             raise ClientClosed(str(violation), violation.reason) from violation
 
-    def _wait(self, ticket: Ticket, timeout: float | None) -> Handled:
+    def _wait(self, ticket: Ticket, timeout: Timeout | None) -> Handled:
         """Dial, or sleep, until the ticket is granted or refused."""
-        limit = self.settings.pool_timeout if timeout is None else timeout
+        limit = self.settings.pool_timeout
+        if timeout is not None and timeout.pool is not None:
+            limit = timeout.pool
         deadline = self.now() + limit
         bell = self._bells[ticket]
         error: ExchangeError | None = None
@@ -213,7 +216,7 @@ class BlockingPool:
             while True:
                 bell.clear()
                 if self._takes_a_dial(ticket):
-                    error = self._dial(ticket, timeout)
+                    error = self._dial(ticket, None if timeout is None else timeout.connect)
                 entry = self._taken(ticket)
                 if entry is not None:
                     return entry

@@ -7,11 +7,14 @@ of the protocol core become the `__cause__`.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from perdure.core.errors import Error
 from perdure.core.reason import Reason
 from perdure.wire import errors as wire
+
+if TYPE_CHECKING:
+    from perdure.client.models import Message
 
 RequestSent: TypeAlias = Literal["no", "partly", "wholly"]
 
@@ -118,6 +121,40 @@ class DecodingError(ExchangeError):
     """The content is not what its Content-Encoding says; the exchange itself was complete."""
 
     default_reason = Reason.BAD_SYNTAX
+
+
+class StatusError(Error):
+    """What `raise_for_status` raises: the response was whole, but its status is an error, or no success.
+
+    Attributes:
+        response: as it came.
+        status: such as 404.
+    """
+
+    def __init__(self, message: str, response: Message) -> None:
+        super().__init__(message)
+        self.response = response
+        self.status = response.status
+
+
+class RedirectError(Error):
+    """A redirect was to be followed and could not be.
+
+    Attributes:
+        response: that redirects; its `history` tells how it came there.
+    """
+
+    def __init__(self, message: str, response: Message) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class TooManyRedirects(RedirectError):
+    """More redirects than `max_redirects`. RFC 9110 §15.4."""
+
+
+class ContentNotRepeatable(RedirectError):
+    """The content has to be sent again, and was an iterator or a stream that cannot be read again."""
 
 
 class ResponseConsumed(Error, RuntimeError):

@@ -149,5 +149,5 @@ class Exchange(ExchangeSteps):
         if self._sending or not connection.persists or settings.drain_seconds <= 0:
             return False
         self._drain_until = self._shared.pool.now() + settings.drain_seconds
-        left = framing.length - self._content_octets
+        left = framing.length - self.content_octets
         return framing.kind is not FramingKind.LENGTH or left <= self._drain_left

@@ -59,7 +59,6 @@ class ExchangeSteps:
         "_answered",
         "_awaits_continue",
         "_connection",
-        "_content_octets",
         "_drain_left",
         "_drain_until",
         "_entry",
@@ -73,6 +72,7 @@ class ExchangeSteps:
         "_write_error",
         "abandoned",
         "asked",
+        "content_octets",
         "interims",
         "pieces",
         "response",
@@ -99,7 +99,7 @@ class ExchangeSteps:
         self._shared = shared
         self._retried = False
         self._gathered = 0
-        self._content_octets = self._drain_left = 0
+        self.content_octets = self._drain_left = 0
         self._drain_until = 0.0
         self._receive: Effect = (RECEIVE, asked.read_timeout)
 
@@ -203,7 +203,7 @@ class ExchangeSteps:
             if self.whole:
                 self.pieces.append(event.octets)
                 return False
-            self._content_octets += len(event.octets)
+            self.content_octets += len(event.octets)
             if self.abandoned:
                 self._drain(len(event.octets))
                 return False

@@ -31,6 +31,7 @@ from perdure.client.log import log_closed, log_opened
 from perdure.client.loop_dialling import LoopDialler, W
 from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
 from perdure.client.settings import ClientSettings
+from perdure.client.timeouts import Timeout
 from perdure.client.urls import Origin
 from perdure.core.errors import LocalViolation
 from perdure.core.pool import (
@@ -104,7 +105,7 @@ class LoopPool(Generic[W]):
         granted: Granted,
         refused: Callable[[ExchangeError], None],
         fresh: bool = False,
-        timeout: float | None = None,
+        timeout: Timeout | None = None,
     ) -> Lease | None:
         """Reserve a connection for one request.
 
@@ -113,7 +114,8 @@ class LoopPool(Generic[W]):
             granted: called with the entry, perhaps before this returns; `entry.handle` is the wire.
             refused: called with the error instead, perhaps before this returns.
             fresh: only a connection that was just dialled will do: for a repetition.
-            timeout: seconds to wait for a free connection; the settings' unless said otherwise.
+            timeout: how long to wait for a free connection (`pool`), and for one that has to be made
+                (`connect`); the settings' unless said otherwise.
 
         Returns:
             What `cancel` takes, or None where one of the two was called already.
@@ -139,8 +141,8 @@ class LoopPool(Generic[W]):
             ledger.lay_back(answer.entry, now)
             return self.lease(origin, repeatable, granted, refused, fresh, timeout)
         ticket = answer.ticket
-        limit = self.settings.pool_timeout if timeout is None else timeout
-        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, timeout is not None)
+        limit, strict = self._patience(timeout, isinstance(answer, Dial))
+        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, strict)
         self._sweeper.add(lease)
         if isinstance(answer, Dial):
             self._dial(ticket)
@@ -161,6 +163,15 @@ class LoopPool(Generic[W]):
                 return entry
             self._set_aside(entry, TURNS_TO_READ)
         return None
+
+    def _patience(self, timeout: Timeout | None, dials: bool) -> tuple[float, bool]:
+        """Seconds to wait, and whether a dial that is under way then is waited for no longer."""
+        if timeout is None:
+            return self.settings.pool_timeout, False
+        if dials and timeout.connect is not None:
+            return timeout.connect, True
+        limit = self.settings.pool_timeout if timeout.pool is None else timeout.pool
+        return limit, timeout.connect is not None
 
     def cancel(self, lease: Lease) -> None:
         """Give up waiting; neither callback is called any more. Harmless if one was."""

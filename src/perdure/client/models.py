@@ -1,4 +1,4 @@
-"""What a caller gets: `Headers`, `ConnectionUse`, and what both kinds of `Response` share.
+"""What a caller gets: `ConnectionUse`, and what both kinds of `Response` share.
 
 Heads are kept as the field lines they came as; `Headers` and text are made when asked for.
 
@@ -7,13 +7,19 @@ RFC 9110 §5 (fields), §8.3 (Content-Type), §15 (status).
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+import msgspec
+
+from perdure.client.cookies import Cookies
 from perdure.client.decoding import decoded
-from perdure.client.errors import ResponseConsumed
+from perdure.client.errors import ResponseConsumed, StatusError
+from perdure.client.headers import Headers
+from perdure.client.links import links_of
+from perdure.client.redirects import is_redirect, redirected
+from perdure.client.request import Request
 from perdure.core import FieldLine, Interim
 from perdure.core import Response as Head
 from perdure.core.events import NO_LINES
@@ -21,46 +27,11 @@ from perdure.core.pool import Entry
 from perdure.core.reason import Reason
 from perdure.core.writer import PHRASES
 
+if TYPE_CHECKING:
+    from perdure.client.requests import Asked
+
+T = TypeVar("T")
 _CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*"?([A-Za-z0-9_.:-]+)""")
-
-
-class Headers(Mapping[str, str]):
-    """The fields of a message; names are compared without regard to case. RFC 9110 §5.1, §5.3.
-
-    `headers["vary"]` joins the lines of that name with ", "; `get_list` gives them apart (which
-    Set-Cookie needs), `lines` everything in order and as received.
-    """
-
-    __slots__ = ("_values", "lines")
-
-    def __init__(self, lines: Sequence[FieldLine]) -> None:
-        self.lines = lines
-        self._values: dict[str, list[str]] = {}
-        for line in lines:
-            self._values.setdefault(line.lowered.decode("ascii"), []).append(line.value.decode("latin-1"))
-
-    def __getitem__(self, name: str) -> str:
-        return ", ".join(self._values[name.lower()])
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get_list(self, name: str) -> list[str]:
-        """The values of the lines of one name, in order; [] without any."""
-        return list(self._values.get(name.lower(), ()))
-
-    def multi_items(self) -> list[tuple[str, str]]:
-        """(lower-case name, value) of every line, in order."""
-        return [(line.lowered.decode("ascii"), line.value.decode("latin-1")) for line in self.lines]
-
-    def __repr__(self) -> str:
-        return f"Headers({self.multi_items()!r})"
 
 
 class ConnectionUse:
@@ -95,7 +66,9 @@ class Message:
 
     Attributes:
         status: such as 200.
-        url: that was asked for, query included.
+        url: that was asked for, query and fragment included, user information not.
+        history: the responses that led to this one, in order: redirects, and 401s that were
+            answered. Their content was not kept.
         connection: `ConnectionUse`.
         elapsed: seconds from asking until the response was there: of a stream its head.
         interims: 1xx responses that came before it, in order.
@@ -107,9 +80,11 @@ class Message:
         "_headers",
         "_phrase",
         "_version",
+        "asked",
         "connection",
         "elapsed",
         "fields",
+        "history",
         "interims",
         "status",
         "trailers",
@@ -123,6 +98,8 @@ class Message:
     elapsed: float
     interims: Sequence[Interim]
     trailers: Sequence[FieldLine]
+    history: Sequence[Message]
+    asked: Asked | None
     _phrase: bytes | None
     _version: tuple[int, int]
     _headers: Headers | None
@@ -149,6 +126,58 @@ class Message:
     def is_success(self) -> bool:
         """True of 2xx. RFC 9110 §15.3."""
         return 200 <= self.status < 300
+
+    @property
+    def ok(self) -> bool:
+        """True below 400: no error. RFC 9110 §15."""
+        return self.status < 400
+
+    @property
+    def is_redirect(self) -> bool:
+        """True where the status and a Location say so. RFC 9110 §15.4."""
+        return is_redirect(self)
+
+    def raise_for_status(self) -> Self:
+        """Return the response itself unless it is an error.
+
+        Raises:
+            StatusError: for 400 and above.
+        """
+        if self.status >= 400:
+            raise StatusError(f"{self.status} {self.reason_phrase}: {self.url}", self)
+        return self
+
+    @property
+    def request(self) -> Request:
+        """What was asked: method, URL, and the headers as sent, but for what concerns the connection.
+
+        Raises:
+            RuntimeError: of a response that no client made.
+        """
+        if self.asked is None:
+            raise RuntimeError("this response was made without a request")
+        return self.asked.as_request()
+
+    @property
+    def next_request(self) -> Request | None:
+        """What following this redirect would ask, for `Client.send`; None where it is none.
+
+        Raises:
+            RedirectError: it cannot be followed.
+        """
+        return redirected(self.request, self) if self.is_redirect else None
+
+    @property
+    def cookies(self) -> Cookies:
+        """Those that this response sets, as far as its URL may set them. RFC 6265 §5.3."""
+        found = Cookies()
+        found.take(self.url, self.fields)
+        return found
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link field by relation: {"next": {"url": "/?page=2", "rel": "next"}}. RFC 8288 §3."""
+        return links_of(self.headers.get_list("link"))
 
     @property
     def encoding(self) -> str:
@@ -179,6 +208,8 @@ class Response(Message):
         self.elapsed = 0.0
         self.interims = interims
         self.trailers = NO_LINES
+        self.history = ()
+        self.asked = None
         self._phrase = head.reason_phrase
         self._version = head.version
         self._headers = None
@@ -221,6 +252,22 @@ class Response(Message):
         except LookupError:  # a charset that nobody knows
             return self.content.decode("utf-8", "replace")
 
-    def json(self) -> Any:
-        """The content as JSON. Raises ValueError where it is none. RFC 8259 §8.1."""
-        return json.loads(self.content)
+    @overload
+    def json(self) -> Any: ...
+
+    @overload
+    def json(self, type: type[T]) -> T: ...
+
+    def json(self, type: Any = Any) -> Any:
+        """The content as JSON.
+
+        Args:
+            type: what is expected, checked while it is read: a dataclass, a `msgspec.Struct`,
+                `list[int]`; anything unless given.
+
+        Raises:
+            ValueError: it is no JSON, or not what was expected; the message says where.
+
+        RFC 8259 §8.1.
+        """
+        return msgspec.json.decode(self.content.removeprefix(b"\xef\xbb\xbf"), type=type)

@@ -11,16 +11,22 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias, TypedDict
 
+from perdure.client.authentication import AuthenticationSource, basic_of_url
 from perdure.client.content import NO_CONTENT, Content, Form, Source, content_of
 from perdure.client.errors import LocalProtocolError
+from perdure.client.headers import RequestHeaders
+from perdure.client.request import Request as Model
 from perdure.client.settings import ClientSettings
-from perdure.client.urls import Location, Parameters, locate, with_parameters
+from perdure.client.timeouts import Timeout, TimeoutSource, timeout_of
+from perdure.client.urls import Location, Parameters, joined, locate, with_parameters
 from perdure.core.errors import LocalViolation
 from perdure.core.events import Request
 from perdure.core.fields import FieldLine, make_line
+from perdure.core.framing import request_to_send
 
 HeaderSource: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str | bytes, str | bytes | None]]
 REMEMBERED_REQUESTS = 512
+EXPECT_CONTINUE = make_line(b"Expect", b"100-continue")
 
 
 def _own_version() -> str:
@@ -45,8 +51,14 @@ class Options(TypedDict, total=False):
         headers: these replace defaults of the same name; with None the default is left out.
         content: octets, text, a file or an iterable of octets; of an `AsyncClient` also asynchronous.
         data: pairs to send as a form; json: a value to send as JSON. At most one of the three.
-        timeout: seconds of silence, or of waiting for a connection, before the request fails;
-            instead of the settings' read, write and pool timeouts.
+        expect_continue: content waits until the server asks for it, or for `continue_timeout`
+            (RFC 9110 §10.1.1): a refusal then costs no upload.
+        timeout: seconds, or parts of a `Timeout`; None for the settings' own, `math.inf` for none.
+        server_hostname: the name that TLS asks for and verifies, instead of the URL's host.
+        cookies: to send with this request besides the client's; the same name replaces.
+        auth: (user, password), `DigestAuth` or another `Authentication`, or a callable that changes
+            the `Request`; instead of the client's. None: none at all.
+        follow_redirects: instead of the client's.
     """
 
     params: Parameters | None
@@ -54,7 +66,21 @@ class Options(TypedDict, total=False):
     content: Source | None
     data: Form | None
     json: object
-    timeout: float | None
+    expect_continue: bool
+    timeout: TimeoutSource | None
+    server_hostname: str | None
+    cookies: Mapping[str, str] | None
+    auth: AuthenticationSource | None
+    follow_redirects: bool | None
+
+
+class SendOptions(TypedDict, total=False):
+    """What may be said beside a whole `Request`; as of `Options`."""
+
+    timeout: TimeoutSource | None
+    cookies: Mapping[str, str] | None
+    auth: AuthenticationSource | None
+    follow_redirects: bool | None
 
 
 class Asked:
@@ -65,7 +91,7 @@ class Asked:
         request: its head.
         content: its content.
         read_timeout, write_timeout: seconds of silence.
-        timeout: seconds the caller allows for getting a connection; None for the settings' own.
+        timeout: what the caller allows for getting a connection; None for the settings' own.
     """
 
     __slots__ = ("content", "location", "read_timeout", "request", "timeout", "write_timeout")
@@ -76,14 +102,20 @@ class Asked:
         request: Request,
         content: Content,
         settings: ClientSettings,
-        timeout: float | None,
+        timeout: Timeout | None,
     ) -> None:
         self.location = location
         self.request = request
         self.content = content
         self.timeout = timeout
-        self.read_timeout = settings.read_timeout if timeout is None else timeout
-        self.write_timeout = settings.write_timeout if timeout is None else timeout
+        self.read_timeout = settings.read_timeout
+        self.write_timeout = settings.write_timeout
+        if timeout is None:
+            return
+        if timeout.read is not None:
+            self.read_timeout = timeout.read
+        if timeout.write is not None:
+            self.write_timeout = timeout.write
 
     @property
     def declares_length(self) -> bool:
@@ -111,6 +143,17 @@ class Asked:
             fields.append(make_line(b"Content-Length", b"%d" % self.content.length))
         return Request(request.method, request.target, fields, request.version, end=False)
 
+    def as_request(self) -> Model:
+        """The request as a caller sees it, with the line that frames its content. RFC 9112 §6."""
+        request, content = self.request, self.content
+        headers = RequestHeaders(request.fields)
+        line = request_to_send(request.facts, request.method, content.length, True).line
+        for framing in line.splitlines():
+            name, _, value = framing.partition(b": ")
+            headers[name.decode("ascii")] = value.decode("ascii")
+        location = self.location
+        return Model(request.method.decode(), location.url, headers, content, location.origin.identity)
+
     def become_whole(self, octets: bytes) -> None:
         """All of the content was gathered."""
         self.content.become_whole(octets)
@@ -119,46 +162,99 @@ class Asked:
 class RequestMaker:
     """Makes the requests of one client."""
 
-    def __init__(self, settings: ClientSettings, headers: HeaderSource | None) -> None:
-        """Note the default headers; a caller's replaces ours of the same name.
+    def __init__(
+        self,
+        settings: ClientSettings,
+        headers: HeaderSource | None,
+        *,
+        base_url: str = "",
+        params: Parameters | None = None,
+        authorization: str = "",
+        logins: Mapping[str, str] | None = None,
+        server_hostname: str = "",
+    ) -> None:
+        """Note the defaults; a caller's header replaces ours of the same name.
+
+        Args:
+            base_url: put in front of URLs without a scheme.
+            params: put into the query of every URL.
+            authorization: the value of Authorization for every request without one.
+            logins: the same by host, for requests that have none yet.
+            server_hostname: as of `Options`.
 
         Raises:
             LocalProtocolError: for a name or value that cannot be sent.
         """
         self._settings = settings
         self._defaults = merged(DEFAULT_LINES, headers)
+        self._base_url = base_url
+        self._params = params
+        self._authorization = authorization
+        self._logins = logins or {}
+        self._server_hostname = server_hostname
         self._remembered: dict[tuple[str, str], tuple[Location, Request]] = {}
 
-    def make(
-        self,
-        method: str,
-        url: str,
-        options: Options,
-    ) -> Asked:
+    def make(self, method: str, url: str, options: Options) -> Asked:
         """Make a request.
 
         Raises:
             InvalidURL: for a URL that cannot be asked for.
             LocalProtocolError: for a method, header or combination that must not be sent.
-            TypeError: for content of an unknown kind, or of more than one.
+            TypeError, ValueError: for content of an unknown kind, or of more than one; for a timeout
+                that is none.
         """
         settings = self._settings
         if not options:
             location, request = self._remembered.get((method, url)) or self._plain(method, url)
             return Asked(location, request, NO_CONTENT, settings, None)
-        params, headers = options.get("params"), options.get("headers")
-        location = locate(with_parameters(url, params) if params else url)
-        body = content_of(options.get("content"), options.get("data"), options.get("json"))
-        lines = self._lines(location, merged(self._defaults, headers))
-        if body.media_type and not any(line.lowered == b"content-type" for line in lines):
-            lines.append(make_line(b"Content-Type", body.media_type))
+        location, lines, body = self._parts(url, options)
+        lines = self._with_host(location, self._with_login(location, lines))
         request = Request(_method(method), location.target, lines, settings.version)
         _check(request, body)
-        return Asked(location, request, body, settings, options.get("timeout"))
+        return Asked(location, request, body, settings, timeout_of(options.get("timeout")))
+
+    def draft(self, method: str, url: str, options: Options, login: bool = True) -> Model:
+        """Make a request that may still be changed, without the Host that `freeze` adds. Raises as `make`.
+
+        Args:
+            login: False where somebody else says who is asking.
+        """
+        location, lines, body = self._parts(url, options)
+        if login:
+            lines = self._with_login(location, lines)
+        return Model(method, location.url, RequestHeaders(lines), body, location.origin.identity)
+
+    def freeze(self, model: Model, timeout: Timeout | None = None) -> Asked:
+        """Make the request that is sent of one that a caller could change. Raises as `make`."""
+        location = _named(locate(model.url), model.server_hostname)
+        lines = self._with_host(location, list(model.headers.lines))
+        request = Request(_method(model.method), location.target, lines, self._settings.version)
+        _check(request, model.content)
+        return Asked(location, request, model.content, self._settings, timeout)
+
+    def _parts(self, url: str, options: Options) -> tuple[Location, list[FieldLine], Content]:
+        location = self._locate(url, options.get("params"), options.get("server_hostname"))
+        body = content_of(options.get("content"), options.get("data"), options.get("json"))
+        lines = merged(self._defaults, options.get("headers"))
+        if body.media_type and not _has(lines, b"content-type"):
+            lines.append(make_line(b"Content-Type", body.media_type))
+        if options.get("expect_continue") and body.length != 0:
+            lines.append(EXPECT_CONTINUE)
+        return location, lines, body
+
+    def _locate(self, url: str, params: Parameters | None, server_hostname: str | None) -> Location:
+        whole = joined(self._base_url, url)
+        own = self._params
+        if own is not None and isinstance(own, Mapping) and isinstance(params, Mapping):
+            own = {name: value for name, value in own.items() if name not in params}
+        for more in (own, params):
+            if more:
+                whole = with_parameters(whole, more)
+        return _named(locate(whole), server_hostname or self._server_hostname)
 
     def _plain(self, method: str, url: str) -> tuple[Location, Request]:
-        location = locate(url)
-        lines = self._lines(location, self._defaults)
+        location = self._locate(url, None, None)
+        lines = self._with_host(location, self._with_login(location, self._defaults))
         request = Request(_method(method), location.target, lines, self._settings.version)
         request.prepared = {}
         if len(self._remembered) >= REMEMBERED_REQUESTS:
@@ -166,11 +262,32 @@ class RequestMaker:
         self._remembered[method, url] = location, request
         return location, request
 
-    def _lines(self, location: Location, lines: list[FieldLine]) -> list[FieldLine]:
+    def _with_login(self, location: Location, lines: list[FieldLine]) -> list[FieldLine]:
+        """Who asks: as the headers say, or the client, or the URL, or .netrc. RFC 9110 §11.6.2."""
+        if _has(lines, b"authorization"):
+            return lines
+        value = self._authorization
+        if not value and location.user:
+            value = basic_of_url(location.user)
+        value = value or self._logins.get(location.origin.host, "")
+        return [*lines, make_line(b"Authorization", value.encode("ascii"))] if value else lines
+
+    def _with_host(self, location: Location, lines: list[FieldLine]) -> list[FieldLine]:
         """Host first, as RFC 9110 §7.2 asks; the caller's own, if there is one."""
         own = [line for line in lines if line.lowered == b"host"]
         others = [line for line in lines if line.lowered != b"host"] if own else lines
         return [*(own or [make_line(b"Host", location.host)]), *others]
+
+
+def _named(location: Location, server_hostname: str) -> Location:
+    """The same place, whose certificate is for another name."""
+    if not server_hostname or location.origin.scheme != "https":
+        return location
+    return location._replace(origin=location.origin._replace(identity=server_hostname))
+
+
+def _has(lines: Iterable[FieldLine], lowered: bytes) -> bool:
+    return any(line.lowered == lowered for line in lines)
 
 
 def lines_of(headers: HeaderSource | None) -> list[FieldLine]:

@@ -1,105 +1,39 @@
-"""`Client`: asks with blocking sockets, threads may share it; `blocking_runner` carries exchanges out."""
+"""`Client`: asks over connections that persist, with blocking sockets. Threads may share one.
+
+A plain request is one exchange (`blocking_runner`); what else callers want around it is `conversation`.
+"""
 
 from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from perdure.client.authentication import AuthenticationSource
 from perdure.client.blocking_pool import BlockingPool
+from perdure.client.blocking_response import StreamedResponse
 from perdure.client.blocking_runner import BlockingRunner
-from perdure.client.decoding import GzipDecoder, is_gzip
-from perdure.client.effects import CONTENT, Shared
-from perdure.client.errors import ExchangeError, ResponseConsumed
+from perdure.client.conversation import ASK, DROP, READ, Conversation, Hook
+from perdure.client.cookies import Cookies, CookieSource, sets_cookies
+from perdure.client.effects import Shared
 from perdure.client.exchange import Exchange
-from perdure.client.failures import ResponseAbandoned
+from perdure.client.habits import TALKATIVE, Habits, RequestDefaults
 from perdure.client.models import Response
-from perdure.client.requests import Asked, HeaderSource, Options, RequestMaker
+from perdure.client.request import Request
+from perdure.client.requests import Asked, HeaderSource, Options, SendOptions
 from perdure.client.settings import ClientSettings
+from perdure.client.timeouts import TimeoutSource, with_timeouts
+from perdure.client.urls import Parameters
 from perdure.core.client_connection import ClientConnection
 from perdure.core.pool import Statistics
-from perdure.wire.blocking import BlockingNetwork, StreamNetwork, StreamWire
-from perdure.wire.tls import TlsContext, client_context
+from perdure.wire.blocking import BlockingNetwork, StreamNetwork
+from perdure.wire.tls import Certificate, TlsContext, Verification, requested_context
 
-
-class StreamedResponse(Response):
-    """A response whose content is read piece by piece, once.
-
-    Attributes: as of `Response`; `content` and `text` after `read`.
-    """
-
-    __slots__ = ("_ended", "_runner")
-
-    def __init__(self, url: str, runner: BlockingRunner) -> None:
-        exchange = runner.exchange
-        assert exchange.response is not None
-        super().__init__(url, exchange.response, exchange.use, exchange.interims)
-        self._runner = runner
-        self._ended = False
-
-    @property
-    def wire(self) -> StreamWire:
-        """What it comes over, for those who look: whose it is once the response is read, nobody knows."""
-        return self._runner.wire
-
-    def iter_raw(self) -> Iterator[bytes]:
-        """The content as it was sent, piece by piece.
-
-        Raises:
-            ResponseConsumed: it was read or closed before.
-            ExchangeError: it broke off; what came so far is not all of it.
-        """
-        if self._ended:
-            raise ResponseConsumed("the content of this response was read, or the response was closed")
-        runner = self._runner
-        try:
-            while (effect := runner.advance()) is not None:
-                if effect[0] == CONTENT:
-                    yield effect[1].octets
-        except ExchangeError:
-            self._ended = True
-            raise
-        self._ended = True
-        self.trailers = runner.exchange.trailers
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        """The content piece by piece, gzip undone. Raises as `iter_raw`, and DecodingError."""
-        if not is_gzip(self.fields):
-            yield from self.iter_raw()
-            return
-        decoder = GzipDecoder()
-        for octets in self.iter_raw():
-            yield from decoder.decode(octets)
-        decoder.finish()
-
-    def read(self) -> bytes:
-        """Read all of the content; `content`, `text` and `json` work afterwards. Raises as `iter_raw`."""
-        if self._content is None:
-            self._content = b"".join(self.iter_raw())
-        return self.content
-
-    def close(self) -> None:
-        """End the exchange: what is left of the content is read and dropped if it is little."""
-        if self._ended:
-            return
-        self._ended = True
-        runner = self._runner
-        if not runner.exchange.abandon():
-            runner.close()
-            return
-        with suppress(ExchangeError, ResponseAbandoned):
-            while runner.advance() is not None:
-                pass
-
-    def end_now(self) -> None:
-        """End the exchange and, unless it is over, its connection."""
-        if not self._ended:
-            self._ended = True
-            self._runner.close()
+__all__ = ["Client", "StreamedResponse"]
 
 
 class Client:
@@ -115,38 +49,69 @@ class Client:
     def __init__(
         self,
         *,
+        base_url: str = "",
+        params: Parameters | None = None,
         headers: HeaderSource | None = None,
-        tls: TlsContext | None = None,
-        verify: bool = True,
+        cookies: CookieSource | None = None,
+        auth: AuthenticationSource | None = None,
+        timeout: TimeoutSource | None = None,
+        follow_redirects: bool = False,
+        max_redirects: int = 20,
+        event_hooks: Mapping[str, Iterable[Hook]] | None = None,
+        trust_env: bool = True,
+        verify: Verification = True,
+        cert: Certificate | None = None,
+        tls_minimum: str = "1.2",
+        server_hostname: str = "",
         ca_file: str | None = None,
+        tls: TlsContext | None = None,
         network: StreamNetwork | None = None,
         **settings: Any,
     ) -> None:
         """Make a client; nothing is connected yet. Arguments as of `AsyncClient`."""
-        self.settings = ClientSettings(**settings)
+        self.settings = with_timeouts(ClientSettings(**settings), timeout)
+        self._habits = Habits(
+            self.settings,
+            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname),
+            cookies=cookies,
+            follow_redirects=follow_redirects,
+            max_redirects=max_redirects,
+            event_hooks=event_hooks,
+        )
+        self._tls = partial(requested_context, verify, cert, tls_minimum, ca_file)
         limits, terms = self.settings.limits(), self.settings.terms()
-        self._tls = partial(client_context, verify=verify, ca_file=ca_file)
         network = network or BlockingNetwork()
         self._pool = BlockingPool(self.settings, network, partial(ClientConnection, limits, terms), tls)
         self._shared = Shared(self.settings, self._pool)
-        self._maker = RequestMaker(self.settings, headers)
         _POOLS.add(self._pool)
 
     def request(self, method: str, url: str, **options: Unpack[Options]) -> Response:
         """Ask, and read the whole response. Arguments and errors as of `AsyncClient.request`."""
-        asked = self._asked(method, url, options)
+        habits = self._habits
+        if not habits.plain or (options and not TALKATIVE.isdisjoint(options)):
+            return self._whole(habits.begin(method, url, options))
+        asked = habits.maker.make(method, url, options)
+        self._provide_tls(asked)
         began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
         BlockingRunner(exchange, self._pool).advance()
-        assert exchange.response is not None
-        response = Response(asked.location.url, exchange.response, exchange.use, exchange.interims)
+        head = exchange.response
+        assert head is not None
+        response = Response(asked.location.url, head, exchange.use, exchange.interims)
+        response.asked = asked
         response.complete(b"".join(exchange.pieces), exchange.trailers, self._pool.now() - began)
+        if sets_cookies(head.fields):
+            habits.take_cookies(response.url, head.fields)
         return response
+
+    def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
+        """Ask exactly this, such as `Response.next_request`; otherwise as `request`."""
+        return self._whole(self._habits.resume(request, options))
 
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[Options]) -> Iterator[StreamedResponse]:
         """Ask, and hand out the response as soon as its head is here; as `AsyncClient.stream`."""
-        response = self.open(self._asked(method, url, options))
+        response = self._converse(self._habits.begin(method, url, options))
         try:
             yield response
             response.close()
@@ -167,6 +132,7 @@ class Client:
         Raises:
             ExchangeError: as of `request`.
         """
+        self._provide_tls(asked)
         began = self._pool.now()
         runner = runs(Exchange(self._shared, asked, False), self._pool)
         runner.advance()
@@ -204,6 +170,11 @@ class Client:
         """`request` with the method OPTIONS."""
         return self.request("OPTIONS", url, **options)
 
+    @property
+    def cookies(self) -> Cookies:
+        """The jar: what servers set, and what is to be sent."""
+        return self._habits.cookies
+
     def statistics(self) -> Statistics:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()
@@ -220,11 +191,47 @@ class Client:
     ) -> None:
         self.close()
 
-    def _asked(self, method: str, url: str, options: Options) -> Asked:
-        asked = self._maker.make(method, url, options)
-        if asked.location.origin.scheme == "https" and self._pool.dialler.tls is None:
+    def _whole(self, conversation: Conversation) -> Response:
+        began = self._pool.now()
+        response = self._converse(conversation)
+        response.read()
+        response.elapsed = self._pool.now() - began
+        return response
+
+    def _converse(self, conversation: Conversation) -> StreamedResponse:
+        """Carry out the steps of a conversation; what it leaves open when it fails ends with it."""
+        steps = conversation.steps()
+        response: StreamedResponse | None = None
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            while True:
+                kind, what = steps.send(value) if error is None else steps.throw(error)
+                value = error = None
+                try:
+                    if kind == ASK:
+                        value = response = self.open(what)
+                    elif kind == READ:
+                        what.read()
+                    elif kind == DROP:
+                        what.close()
+                    else:
+                        value = what()
+                except BaseException as caught:
+                    error = caught
+        except StopIteration as end:
+            answer: StreamedResponse = end.value
+            return answer
+        except BaseException:
+            if response is not None:
+                response.end_now()
+            raise
+        finally:
+            error = None  # its traceback holds this frame
+
+    def _provide_tls(self, asked: Asked) -> None:
+        if self._pool.dialler.tls is None and asked.location.origin.scheme == "https":
             self._pool.dialler.tls = self._tls()
-        return asked
 
 
 _POOLS: weakref.WeakSet[BlockingPool] = weakref.WeakSet()

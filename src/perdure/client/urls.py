@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin
 
 from perdure.client.errors import InvalidURL
 
@@ -21,9 +21,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(#.*)?", re.DOTALL
 )
-_AUTHORITY = re.compile(
-    r"(?:(?P<user>[^@]*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]@]+)(?::(?P<port>[0-9]{0,5}))?"
-)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]@]+)(?::(?P<port>[0-9]{0,5}))?")
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%-]+")
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 
@@ -54,9 +54,9 @@ class Location(NamedTuple):
     host: bytes
     """The value of Host: the authority without user information."""
     url: str
-    """As given, without its fragment."""
+    """As given, fragment and all, but without user information: this may be shown."""
     user: str
-    """The user information, still percent-encoded; "" for none."""
+    """The user information, still percent-encoded; "" for none. Never to be shown."""
 
 
 @lru_cache(1024)
@@ -70,22 +70,57 @@ def locate(url: str) -> Location:
     RFC 9110 §4.2.
     """
     match = _URL.fullmatch(url)
+    public = without_user(url)
     if match is None:
-        raise InvalidURL(f"URL: expected http://HOST/..., got {url!r}")
+        raise InvalidURL(f"URL: expected http://HOST/..., got {public!r}")
     scheme = match["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
-        raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {url!r}")
-    authority = _AUTHORITY.fullmatch(match["authority"])
+        raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {public!r}")
+    user, _, place = match["authority"].rpartition("@")
+    authority = _AUTHORITY.fullmatch(place)
     if authority is None:
-        raise InvalidURL(f"URL: expected HOST or HOST:PORT, got {match['authority']!r} in {url!r}")
-    host = _host_name(authority["host"], url)
+        raise InvalidURL(f"URL: expected HOST or HOST:PORT, got {place!r} in {public!r}")
+    host = _host_name(authority["host"], public)
     port = int(authority["port"] or DEFAULT_PORTS[scheme])
     if not 0 < port < 65536:
-        raise InvalidURL(f"URL: expected a port from 1 to 65535, got {port} in {url!r}")
+        raise InvalidURL(f"URL: expected a port from 1 to 65535, got {port} in {public!r}")
     shown = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
     origin = Origin(scheme, host.strip("[]"), port)
-    plain = url[: match.end("rest")]
-    return Location(origin, _target(match["rest"]), shown.encode("ascii"), plain, authority["user"] or "")
+    return Location(origin, _target(match["rest"]), shown.encode("ascii"), public, user)
+
+
+def without_user(url: str) -> str:
+    """A URL without its user information, so that it may be shown. RFC 9110 §4.2.4."""
+    return _USER.sub(r"\1", url, count=1)
+
+
+def joined(base: str, url: str) -> str:
+    """A URL below a base; one with a scheme of its own stays as it is.
+
+    "http://a/api" with "users" and with "/users" is "http://a/api/users": the base is a prefix, as
+    callers of httpx expect, and not resolved as RFC 3986 §5 does.
+    """
+    if not base or _SCHEME.match(url):
+        return url
+    return base.rstrip("/") + "/" + url.lstrip("/") if url else base
+
+
+def resolved(base: str, reference: str) -> str:
+    """The URL that a Location names, seen from the URL that was asked for.
+
+    It keeps the fragment of the base where it has none of its own (RFC 9110 §10.2.2).
+
+    Raises:
+        InvalidURL: it cannot be resolved.
+
+    RFC 3986 §5.
+    """
+    try:
+        url = urljoin(base, reference)
+    except ValueError as error:
+        raise InvalidURL(f"URL: {without_user(reference)!r} cannot be resolved: {error}") from None
+    fragment = base.partition("#")[2]
+    return f"{url}#{fragment}" if fragment and "#" not in url else url
 
 
 def with_parameters(url: str, parameters: Parameters) -> str:

@@ -7,9 +7,10 @@ here. RFC 9110 §4.3.4 (certificate verification), RFC 7301 (ALPN).
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import certifi
 import truststore
@@ -19,7 +20,17 @@ from perdure.wire.errors import TlsSettings
 TlsContext: TypeAlias = ssl.SSLContext
 """So that other rooms can name what they hand on."""
 
+Verification: TypeAlias = bool | str | os.PathLike[str] | ssl.SSLContext
+"""Whom to trust: the system's authorities, anybody, those of a PEM file or a folder, or as a context says."""
+
+Certificate: TypeAlias = (
+    str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]]
+    | tuple[str | os.PathLike[str], str | os.PathLike[str], str]
+)  # fmt: skip
+"""What to show: a PEM file with its key, (certificate, key), or (certificate, key, password)."""
+
 ALPN = ["http/1.1"]
+MINIMUM_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def client_context(
@@ -30,6 +41,7 @@ def client_context(
     key: str | None = None,
     password: str = "",
     alpn: list[str] | None = None,
+    minimum_version: str = "1.2",
 ) -> ssl.SSLContext:
     """Make the context of a client.
 
@@ -40,16 +52,50 @@ def client_context(
         certificate, key: PEM files to show to a server that asks; the key may be in the
             certificate's file. password: of the key.
         alpn: protocols to offer; http/1.1 unless said otherwise.
+        minimum_version: "1.2" or "1.3".
 
     Raises:
         TlsSettings: a file is missing or unusable; the message names it.
+        ValueError: another minimum version.
     """
+    if minimum_version not in MINIMUM_VERSIONS:
+        raise ValueError(f"TLS version: expected 1.2 or 1.3 as the least, got {minimum_version!r}")
     context = _trusting_context(ca_file) if verify else _accept_anybody()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = MINIMUM_VERSIONS[minimum_version]
     context.set_alpn_protocols(ALPN if alpn is None else alpn)
     if certificate is not None:
         _load_chain(context, certificate, key, password)
     return context
+
+
+def requested_context(
+    verify: Verification, certificate: Certificate | None, minimum_version: str, ca_file: str | None = None
+) -> ssl.SSLContext:
+    """Make the context of a client from what its user wrote as `verify=` and `cert=`.
+
+    Args:
+        verify: see `Verification`; a context is returned as it is.
+        ca_file: as a path in `verify`, which then has to be True.
+
+    Raises:
+        TlsSettings: as `client_context`.
+        ValueError: a context, and beside it something that it should have said itself.
+    """
+    if isinstance(verify, ssl.SSLContext):
+        if certificate is not None or ca_file is not None:
+            raise ValueError("verify is a TLS context: load certificate and authorities into it")
+        return verify
+    trusted = isinstance(verify, bool)
+    files = () if certificate is None else certificate if isinstance(certificate, tuple) else (certificate,)
+    shown, key, password = [*[os.fspath(path) for path in files], None, None, None][:3]
+    return client_context(
+        verify=verify if isinstance(verify, bool) else True,
+        ca_file=ca_file if trusted else os.fspath(verify),  # type: ignore[arg-type]  # not a bool here
+        certificate=shown,
+        key=key,
+        password=password or "",
+        minimum_version=minimum_version,
+    )
 
 
 def server_context(

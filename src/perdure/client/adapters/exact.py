@@ -13,6 +13,7 @@ from typing import NamedTuple
 from perdure.client.content import Content
 from perdure.client.requests import Asked, lines_of
 from perdure.client.settings import ClientSettings
+from perdure.client.timeouts import Timeout
 from perdure.client.urls import Location, Origin
 from perdure.core.events import Request
 
@@ -57,7 +58,4 @@ def exact_asked(
     """
     location = Location(origin, target, b"", url, "")
     request = Request(method.encode("latin-1"), target, lines_of(headers), settings.version)
-    asked = Asked(location, request, content, settings, min(timeouts.connect, timeouts.pool))
-    asked.read_timeout = timeouts.read
-    asked.write_timeout = timeouts.write
-    return asked
+    return Asked(location, request, content, settings, Timeout(*timeouts))
