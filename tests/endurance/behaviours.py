@@ -334,7 +334,7 @@ async def act(client: Client, behaviour: Behaviour, seconds: float) -> int:
             await behaviour(client, talk)
     except TimeoutError as error:
         raise Fault(f"no end in {seconds} s" if talk else f"no connection in {seconds} s") from error
-    except (ConnectionError, asyncio.IncompleteReadError) as error:
+    except (OSError, asyncio.IncompleteReadError) as error:
         if behaviour not in _MAY_BREAK:
             raise Fault(f"{type(error).__name__}: {error}") from error
     finally:

@@ -5,7 +5,8 @@
 A quarter more clients than connections, each opening one connection after the other and behaving
 as chance says (`behaviours`). What must hold:
 
-    answers       every well-formed request gets its own answer, or a close was announced before it
+    answers       every well-formed request gets its own answer, or a close was announced before it; what goes
+                  wrong otherwise than by a wrong answer while this process stands still does not count
     descriptors   as many as before the first connection, exactly
     tasks         as many as after the warm-up, exactly; so are the connections and exchanges in memory
     objects       at most 500 more than after the warm-up, the bounded caches being emptied for both
@@ -23,6 +24,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import resource
 import sys
@@ -35,7 +37,7 @@ from perdure.wire.network import run as run_loop
 from tests import peers
 from tests.endurance import health
 from tests.endurance.behaviours import FLAGS, WEIGHTS, Behaviour, Client, act
-from tests.endurance.talk import Fault, Stale, Talk
+from tests.endurance.talk import Fault, Stale, Talk, Wrong
 from tests.real_programs import ours
 
 APPLICATION: Final = "tests.endurance.application:application"
@@ -46,6 +48,9 @@ BEHAVIOUR_SECONDS: Final = 90.0
 SETTLE_SECONDS: Final = 45.0
 """Longer than the longest linger."""
 LOOK_SECONDS: Final = 0.25
+STALL_SECONDS: Final = 0.5
+"""So late, a machine is too busy for its times to mean anything: a client that cannot send for ten seconds
+gets a 408, and deserves it. A wrong answer is a wrong answer at any speed."""
 FAULTS_KEPT: Final = 20
 OBJECTS_ALLOWED: Final = 500
 MEMORY_ALLOWED: Final = 1.10
@@ -59,11 +64,17 @@ class Tally:
     connections: Counter[str] = field(default_factory=Counter)
     answers: int = 0
     stale: int = 0
+    disturbed: int = 0
+    stalled_at: float = -math.inf
+    """When this process last found itself late; monotonic seconds."""
     failed: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
-    def note_fault(self, behaviour: Behaviour, fault: Fault) -> None:
-        """Count a fault, and keep the first ones in words."""
+    def note_fault(self, behaviour: Behaviour, fault: Fault, began: float) -> None:
+        """Count a fault of a connection that began then, and keep the first ones in words."""
+        if self.stalled_at >= began and not isinstance(fault, Wrong):
+            self.disturbed += 1
+            return
         self.failed[behaviour.__name__] += 1
         if len(self.faults) < FAULTS_KEPT:
             self.faults.append(f"{behaviour.__name__}: {fault}")
@@ -145,6 +156,7 @@ class Outcome:
                 *rows,
                 f"{tally.answers:9} answers that belong to their requests",
                 f"{tally.stale:9} connections that were asked as their idle time ended",
+                f"{tally.disturbed:9} connections that failed as this process stood still",
                 f"{sum(tally.failed.values()):9} faults",
                 *(f"          {words}" for words in tally.faults),
                 row("descriptors", self.before.descriptors, self.after.descriptors, self.peak_descriptors),
@@ -214,7 +226,7 @@ class Soak:
     async def _traffic(self, seconds: float) -> Tally:
         tally = Tally()
         until = asyncio.get_running_loop().time() + seconds
-        watching = asyncio.ensure_future(self._watch())
+        watching = asyncio.ensure_future(self._watch(tally))
         try:
             async with asyncio.TaskGroup() as group:
                 for client in self._clients:
@@ -223,12 +235,16 @@ class Soak:
             watching.cancel()
         return tally
 
-    async def _watch(self) -> None:
+    async def _watch(self, tally: Tally) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             now = health.resources(self._process)
             self._peak_octets = max(self._peak_octets, now.resident_octets)
             self._peak_descriptors = max(self._peak_descriptors, now.descriptors)
+            due = loop.time() + LOOK_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
+            if loop.time() - due > STALL_SECONDS:
+                tally.stalled_at = loop.time()
 
     async def _state(self, descriptors: int) -> State:
         """What the server holds once it has no more descriptors than it had, or does not get there."""
@@ -251,7 +267,7 @@ async def behave(client: Client, tally: Tally, until: float) -> None:
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     await asyncio.sleep(client.chance.random())  # not all at once
     while loop.time() < until:
-        behaviour = client.chance.choices(kinds, weights)[0]
+        behaviour, began = client.chance.choices(kinds, weights)[0], loop.time()
         tally.connections[behaviour.__name__] += 1
         try:
             answers = await act(client, behaviour, BEHAVIOUR_SECONDS)
@@ -259,7 +275,9 @@ async def behave(client: Client, tally: Tally, until: float) -> None:
         except Stale:
             tally.stale += 1
         except Fault as fault:
-            tally.note_fault(behaviour, fault)
+            # If this process stood still, its watch wakes up in this turn too, but perhaps after us.
+            await asyncio.sleep(2 * LOOK_SECONDS)
+            tally.note_fault(behaviour, fault, began)
 
 
 def allow_descriptors() -> None:

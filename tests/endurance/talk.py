@@ -27,6 +27,10 @@ class Fault(Exception):
     """The server did what it must not."""
 
 
+class Wrong(Fault):
+    """It answered wrongly, which no lack of time excuses."""
+
+
 class Stale(Exception):
     """The server ended a connection that lay idle for about as long as it had said; nobody's fault."""
 
@@ -128,6 +132,8 @@ class Talk:
 
     def send(self, octets: bytes) -> None:
         """Send without waiting: whoever waits before it reads may wait for somebody who does the same."""
+        if self.writer.transport.is_closing():  # uvloop would say so by a RuntimeError
+            raise ConnectionResetError("the server ended the connection while something was being sent")
         self.writer.write(octets)
 
     async def ask(self, *asked: Asked) -> None:
@@ -158,10 +164,10 @@ class Talk:
         if answer.content != asked.content:
             found = f"{len(answer.content)} octets {answer.content[:40]!r}"
             expected = f"{len(asked.content)} octets {asked.content[:40]!r}"
-            raise Fault(f"{found} instead of {expected} for {asked.octets[:60]!r}")
+            raise Wrong(f"{found} instead of {expected} for {asked.octets[:60]!r}")
         said = answer.fields.get(b"content-length")
         if asked.length is not None and said != b"%d" % asked.length:
-            raise Fault(f"Content-Length {said!r} instead of {asked.length} for {asked.octets[:60]!r}")
+            raise Wrong(f"Content-Length {said!r} instead of {asked.length} for {asked.octets[:60]!r}")
         self.answered += 1
         return answer
 
@@ -196,7 +202,7 @@ class Talk:
         while size := int((await self.reader.readuntil(b"\r\n")).partition(b";")[0], 16):
             pieces.append(await self.reader.readexactly(size))
             if await self.reader.readexactly(2) != b"\r\n":
-                raise Fault("a chunk is longer than it says")
+                raise Wrong("a chunk is longer than it says")
         while await self.reader.readuntil(b"\r\n") != b"\r\n":
             pass
         return b"".join(pieces)
@@ -233,11 +239,11 @@ def parse_head(octets: bytes) -> tuple[int, dict[bytes, bytes]]:
     status_line, *lines = octets[:-4].split(b"\r\n")
     words = status_line.split(b" ", 2)
     if len(words) != 3 or words[0] != b"HTTP/1.1" or not words[1].isdigit():
-        raise Fault(f"{octets[:60]!r} in place of a response")
+        raise Wrong(f"{octets[:60]!r} in place of a response")
     fields: dict[bytes, bytes] = {}
     for line in lines:
         name, _, value = line.partition(b":")
         if name.lower() in fields:
-            raise Fault(f"two fields {name!r} in a response of ours")
+            raise Wrong(f"two fields {name!r} in a response of ours")
         fields[name.lower()] = value.strip()
     return int(words[1]), fields
