@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import perdure
+from perdure.client.decoding import ACCEPT_ENCODING
 from perdure.core.reason import Reason
 from perdure.wire.scripted import FIN, RST, Exactly, Pause, Script, Sign, Until
 from tests.client.conftest import BLANK, Peer, Perform, Stage, answer, last_words, says
@@ -30,7 +31,7 @@ def test_requests_follow_each_other_on_one_connection_without_an_octet_between(p
         version = perdure.Client().settings.http_version.encode()
         one = (
             b"GET /a?b=%2f HTTP/" + version + b"\r\nHost: " + host + b"\r\n"
-            b"User-Agent: perdure/0.1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"
+            b"User-Agent: perdure/0.1.0\r\nAccept: */*\r\nAccept-Encoding: " + ACCEPT_ENCODING + BLANK
         )
         assert stage.heard() == 3 * one
         assert stage.connections == 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from perdure.client.blocking_runner import BlockingRunner
-from perdure.client.decoding import GzipDecoder, is_gzip
+from perdure.client.decoding import decoder_of
 from perdure.client.effects import CONTENT
 from perdure.client.errors import ExchangeError, ResponseConsumed
 from perdure.client.failures import ResponseAbandoned
@@ -60,11 +60,11 @@ class StreamedResponse(Response):
         self.trailers = runner.exchange.trailers
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """The content piece by piece, gzip undone. Raises as `iter_raw`, and DecodingError."""
-        if not is_gzip(self.fields):
+        """The content piece by piece, content codings undone. Raises as `iter_raw`, and DecodingError."""
+        decoder = decoder_of(self.fields)
+        if decoder is None:
             yield from self.iter_raw()
             return
-        decoder = GzipDecoder()
         for octets in self.iter_raw():
             yield from decoder.decode(octets)
         decoder.finish()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from perdure.client.decoding import GzipDecoder, is_gzip
+from perdure.client.decoding import decoder_of
 from perdure.client.effects import CONTENT
 from perdure.client.errors import ExchangeError, ResponseConsumed
 from perdure.client.failures import ResponseAbandoned
@@ -60,8 +60,8 @@ class AsyncStreamedResponse(Response):
         self.trailers = runner.exchange.trailers
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The content piece by piece, gzip undone. Raises as `aiter_raw`, and DecodingError."""
-        decoder = GzipDecoder() if is_gzip(self.fields) else None
+        """The content piece by piece, content codings undone. Raises as `aiter_raw`, and DecodingError."""
+        decoder = decoder_of(self.fields)
         async for octets in self.aiter_raw():
             if decoder is None:
                 yield octets

@@ -234,7 +234,7 @@ class Response(Message):
 
     @property
     def content(self) -> bytes:
-        """The content, gzip undone.
+        """The content, content codings undone as far as they are known here.
 
         Raises:
             DecodingError: the content is not what Content-Encoding says.

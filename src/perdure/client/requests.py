@@ -13,6 +13,7 @@ from typing import TypeAlias, TypedDict
 
 from perdure.client.authentication import AuthenticationSource, basic_of_url
 from perdure.client.content import NO_CONTENT, Content, Form, Source, content_of
+from perdure.client.decoding import ACCEPT_ENCODING
 from perdure.client.errors import LocalProtocolError
 from perdure.client.headers import RequestHeaders
 from perdure.client.request import Request as Model
@@ -39,7 +40,7 @@ def _own_version() -> str:
 DEFAULT_LINES = (
     make_line(b"User-Agent", b"perdure/" + _own_version().encode("ascii")),
     make_line(b"Accept", b"*/*"),
-    make_line(b"Accept-Encoding", b"gzip"),
+    make_line(b"Accept-Encoding", ACCEPT_ENCODING),
 )
 
 
