@@ -72,6 +72,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "client/blocking_runner.py": "tests/client/test_sync.py and test_exchange.py run on it",
     "client/loop_dialling.py": "tests/client/test_aio.py and test_loop_pool.py dial with it",
     "client/blocking_dialling.py": "tests/client/test_sync.py and test_blocking_pool.py dial with it",
+    "client/loop_dials.py": "tests/client/test_loop_pool.py and test_cancellation_storm.py dial with it",
     "client/lease.py": "tests/client/test_loop_pool.py and test_aio.py show how waiting ends",
     "client/loop_wire.py": "tests/client/test_exchange.py, test_aio.py and test_streams.py run on it",
     "client/pooled_wire.py": "tests/client/test_loop_pool.py shows it with a wire of its own",

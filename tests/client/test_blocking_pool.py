@@ -149,3 +149,43 @@ def test_an_idle_connection_is_not_watched_while_it_is_examined(monkeypatch: pyt
         assert len(pool._watch) == 1
         pool.discard(other, Reason.CANCELLED)
         pool.close()
+
+
+def test_warming_dials_in_advance_and_says_how_many_there_are() -> None:
+    network = ScriptedNetwork([peer] * 8)
+    with perdure.Client(network=network, max_per_origin=4) as client:
+        assert client.warm("http://origin.test/any/path", 3) == 3
+        assert client.warm("http://origin.test/", 9) == 4
+        assert client.get("http://origin.test/").connection.reused
+        assert len(network.dialled) == 4
+
+
+def test_warming_of_what_cannot_be_dialled_says_so() -> None:
+    client = perdure.Client(network=ScriptedNetwork([REFUSED]))
+    with pytest.raises(perdure.ConnectError, match="refused"):
+        client.warm("http://origin.test/", 1)
+    client.close()
+    with pytest.raises(perdure.ClientClosed):
+        client.warm("http://origin.test/", 1)
+
+
+def test_a_thread_in_a_hurry_does_not_refuse_those_with_patience() -> None:
+    """Its dial runs out of its own time, which says nothing of the origin."""
+    network = ScriptedNetwork([UNANSWERED, peer])
+    texts: list[str] = []
+    with perdure.Client(network=network, max_per_origin=1) as client:
+        pool = client._pool
+        origin = Origin("http", "origin.test", 80)
+        hasty = pool._asked(origin, pool.now(), repeatable=True, fresh=False).ticket
+
+        def ask() -> None:
+            texts.append(client.get("http://origin.test/").text)
+
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        while client.statistics().waiting < 2:
+            pass
+        pool._dial(hasty, 0.5)  # of ten
+        assert isinstance(hasty.error, perdure.ConnectTimeout)
+        waiting.join(10.0)
+        assert texts == ["hello"]

@@ -204,6 +204,61 @@ def test_errors_reach_who_waits() -> None:
     run_virtual(stage(MemoryNetwork(), scene))
 
 
+def test_one_refusal_is_told_to_all_who_wait_and_each_gets_an_error_of_its_own() -> None:
+    async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
+        askers = [Asker() for _ in range(100)]
+        nowhere = Origin("http", "127.0.0.1", 1)
+        for asker in askers:
+            pool.lease(nowhere, True, asker.granted, asker.refused)
+        for asker in askers:
+            await asker.answered.wait()
+        errors = {asker.error for asker in askers}
+        assert len(errors) == 100
+        assert {str(error) for error in errors} == {str(askers[0].error)}
+        assert "refused" in str(askers[0].error)
+        assert len(network.connections) == 8
+        assert pool.statistics().waiting == 0
+
+    network = MemoryNetwork()
+    run_virtual(stage(network, scene))
+
+
+def test_warming_waits_for_its_dials_and_says_how_many_there_are() -> None:
+    async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
+        used = await leased(pool, origin)
+        assert await pool.warm(origin, 3) == 3
+        assert await pool.warm(origin, 2) == 3
+        assert await pool.warm(origin, 100) == 8
+        assert pool.statistics().idle == 7
+        pool.release(used, Reason.PERSISTS_11)
+        first = await leased(pool, origin)
+        assert len(listener.peers) == 8
+        pool.discard(first, Reason.CANCELLED)
+
+    run_virtual(stage(MemoryNetwork(latency=0.01), scene))
+
+
+def test_warming_that_is_cancelled_lets_its_dials_go_on() -> None:
+    async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.warm(origin, 3), 0.001)
+        assert await pool.warm(origin, 3) == 3
+        assert len(listener.peers) == 3
+
+    run_virtual(stage(MemoryNetwork(latency=0.01), scene))
+
+
+def test_warming_of_what_cannot_be_dialled_says_so() -> None:
+    async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
+        with pytest.raises(ConnectError, match="refused"):
+            await pool.warm(Origin("http", "127.0.0.1", 1), 3)
+        await pool.aclose()
+        with pytest.raises(ClientClosed):
+            await pool.warm(origin, 3)
+
+    run_virtual(stage(MemoryNetwork(), scene))
+
+
 def test_a_peer_that_ends_at_once_leaves_no_idle_connection() -> None:
     async def scene(pool: LoopPool[Silent], origin: Origin, listener: RawListener) -> None:
         asker = Asker()

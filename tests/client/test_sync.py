@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
 import pytest
+import trustme
 
 import perdure
 from perdure.core.reason import Reason
@@ -22,7 +24,8 @@ PATIENCE_SECONDS = 10.0
 class Server:
     """A thread per connection, which answers each head with its path; "/end" ends the connection after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
         self.accepted: list[socket.socket] = []
@@ -42,6 +45,8 @@ class Server:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True)
         with connection:
             waiting = b""
             while octets := connection.recv(65536):
@@ -127,6 +132,42 @@ def test_a_fork_leaves_the_connections_to_the_parent(server: Server) -> None:
         response = client.get(f"{server.url}/parent")
         assert (response.text, response.connection.reused) == ("/parent", True)
     assert len(server.accepted) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.row("S8", "R126")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_says_no_goodbye_on_the_tls_connections_of_its_parent() -> None:
+    """A close_notify of the child would end the parent's session, and its octets would spoil it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    server = Server(context)
+    url = server.url.replace("http:", "https:")
+    client = perdure.Client(tls=trust)
+    first = client.get(f"{url}/parent").connection.id
+    for closes in (True, False):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                response = client.get(f"{url}/child")
+                if closes:
+                    client.close()
+                del client
+                gc.collect()
+                status = 0 if response.text == "/child" and not response.connection.reused else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        response = client.get(f"{url}/after")
+        assert (response.text, response.connection.reused, response.connection.id) == ("/after", True, first)
+    assert client.statistics().dialled == 1
+    client.close()
+    assert len(server.accepted) == 3
+    server.close()
 
 
 def test_a_stream_that_nobody_holds_any_more_gives_its_slot_back() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from perdure.wire.kernel import kernel_queue
+from perdure.wire.kernel import kernel_queue, round_trip_seconds
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
@@ -32,3 +32,21 @@ def test_without_a_socket_nothing_is_held() -> None:
     closed = socket.socket()
     closed.close()
     assert kernel_queue(closed) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_round_trip_of_the_handshake_is_known_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dialled = socket.create_connection(listening.getsockname())
+        seconds = round_trip_seconds(dialled)
+        assert seconds is not None
+        assert 0 < seconds < 5.0
+        dialled.close()
+        assert round_trip_seconds(dialled) is None
+
+
+def test_what_is_not_tcp_has_no_round_trip() -> None:
+    assert round_trip_seconds(None) is None
+    one, other = socket.socketpair()
+    with one, other:
+        assert round_trip_seconds(one) is None

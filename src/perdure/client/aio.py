@@ -203,6 +203,27 @@ class AsyncClient:
         """The jar: what servers set, and what is to be sent."""
         return self._habits.cookies
 
+    async def warm(self, url: str, connections: int = 1) -> int:
+        """Dial in advance, so that requests find connections and no handshake.
+
+        As far as `max_per_origin` and `max_total` allow without closing others; those that there are
+        count. They end at their idle limit like all others. A request that may not be repeated
+        prefers one that was used before: only such a one has proven how long it may lie.
+
+        Args:
+            url: of the origin; its path does not matter.
+            connections: how many there shall be.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            ExchangeError: none came about. InvalidURL: nothing was dialled.
+        """
+        asked = self._habits.maker.make("GET", url, {})
+        self._provide_tls(asked)
+        return await self._pool.warm(asked.location.origin, connections)
+
     def statistics(self) -> Statistics:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()

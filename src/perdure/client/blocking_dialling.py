@@ -5,10 +5,12 @@ RFC 9110 §7.3 (routing a request).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from perdure.client.errors import ConnectError, ExchangeError, connect_failure
 from perdure.client.settings import ClientSettings
+from perdure.wire.address import Address
 from perdure.wire.blocking import StreamNetwork, StreamWire
 from perdure.wire.errors import WireError
 from perdure.wire.tls import TlsContext
@@ -44,6 +46,15 @@ class BlockingDialler:
             raise
         except Exception as error:
             raise ConnectError(str(error)) from error
+
+    def resolve(self, origin: Any) -> Collection[Address]:
+        """Look up the name that `dial` connects to; nothing where there is none, or no answer."""
+        if origin.unix_path:
+            return ()
+        try:
+            return self._network.resolve(origin.host, origin.port)
+        except WireError:
+            return ()
 
     def _connect(self, origin: Any, timeout: float) -> StreamWire:
         tls = self.tls if origin.scheme == "https" else None

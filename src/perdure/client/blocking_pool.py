@@ -18,18 +18,15 @@ import math
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from perdure.client.blocking_dialling import BlockingDialler
 from perdure.client.blocking_handle import BlockingHandle
-from perdure.client.errors import (
-    ClientClosed,
-    ConnectError,
-    ExchangeError,
-    PoolTimeout,
-)
+from perdure.client.errors import ClientClosed, ConnectTimeout, ExchangeError, PoolTimeout
+from perdure.client.lease import refusal, warmed
 from perdure.client.log import log_closed, log_opened
+from perdure.client.names import BlockingNames
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout
 from perdure.client.urls import Origin
@@ -48,6 +45,7 @@ from perdure.core.pool import (
     Use,
 )
 from perdure.core.reason import Reason
+from perdure.wire.address import Address
 from perdure.wire.blocking import StreamNetwork, StreamWire
 from perdure.wire.idle import IdleWatch
 from perdure.wire.tls import TlsContext
@@ -86,6 +84,7 @@ class BlockingPool:
         self._dials: Counter[Ticket] = Counter()
         self._handles: set[BlockingHandle] = set()
         self._later: deque[tuple[Handled, Reason]] = deque()
+        self._names = BlockingNames(self.dialler, self._resolved)
         self._due = math.inf  # the deadline of the ledger that those who sleep know of
 
     # What a client calls.
@@ -120,7 +119,10 @@ class BlockingPool:
                     if isinstance(answer, Dial):
                         self._dials[ticket] += 1
                 actions = self._take_actions()
+                names = self._ledger.names_due(now) if now >= self._ledger.look_up_at else ()
             self._carry_out(actions)
+            if names:
+                self._names.look_up(names)
             if entry is None:
                 assert ticket is not None
                 return self._wait(ticket, timeout)
@@ -130,6 +132,23 @@ class BlockingPool:
             if reason is None:
                 return entry
             self.peer_ended(entry, reason)
+
+    def warm(self, origin: Origin, count: int) -> int:
+        """Dial until the origin has `count` connections; as `LoopPool.warm`, but for dials of others."""
+        with self._lock:
+            try:
+                tickets = self._ledger.warm(origin, count, self.now())
+            except LocalViolation as violation:
+                raise ClientClosed(str(violation), violation.reason) from violation
+            actions = self._take_actions()
+        self._carry_out(actions)
+        threads = [threading.Thread(target=self._dial, args=(ticket, None)) for ticket in tickets]
+        for step in (threading.Thread.start, threading.Thread.join):
+            for thread in threads:
+                step(thread)
+        with self._lock:
+            there = self._ledger.count(origin)
+        return warmed(tickets, there)
 
     def release(
         self, entry: Handled, reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
@@ -211,17 +230,16 @@ class BlockingPool:
             limit = timeout.pool
         deadline = self.now() + limit
         bell = self._bells[ticket]
-        error: ExchangeError | None = None
         try:
             while True:
                 bell.clear()
                 if self._takes_a_dial(ticket):
-                    error = self._dial(ticket, None if timeout is None else timeout.connect)
+                    self._dial(ticket, None if timeout is None else timeout.connect)
                 entry = self._taken(ticket)
                 if entry is not None:
                     return entry
                 if ticket.state is TicketState.REFUSED:
-                    raise error or self._refusal(ticket)
+                    raise refusal(ticket)
                 if not self._dials[ticket] and not self._sleep(bell, deadline):
                     raise PoolTimeout(f"{ticket.origin}: no connection became free in time")
         finally:
@@ -261,11 +279,6 @@ class BlockingPool:
                 self._watch_idle_ones(ticket)
         return entry
 
-    def _refusal(self, ticket: Ticket) -> ExchangeError:
-        reason = ticket.reason or Reason.CONNECT_FAILED
-        kind = ClientClosed if reason is Reason.POOL_CLOSED else ConnectError
-        return kind(f"{ticket.origin}: {reason}", reason)
-
     def _give_up(self, ticket: Ticket) -> None:
         now = self.now()
         with self._deciding():
@@ -275,33 +288,42 @@ class BlockingPool:
             self._ledger.cancel(ticket, now)
             self._watch_idle_ones(ticket)
 
-    def _dial(self, ticket: Ticket, timeout: float | None) -> ExchangeError | None:
-        """Dial for a ticket; the error if that failed, which the ledger knows then."""
+    def _dial(self, ticket: Ticket, timeout: float | None) -> None:
+        """Dial for a ticket; the ledger knows then what came of it."""
         began = self.now()
         try:
             wire = self.dialler.dial(ticket.origin, timeout)
         except ExchangeError as error:
-            self._dial_failed(ticket, error.reason)
-            return error
+            # Less patience than is usual says nothing of the origin, and must not refuse the others.
+            hasty = isinstance(error, ConnectTimeout) and self.now() - began < self.settings.connect_timeout
+            self._dial_failed(ticket, Reason.CANCELLED if hasty else error.reason, error)
         except BaseException:
             self._dial_failed(ticket, Reason.CANCELLED)
             raise
-        self._enter(ticket, wire, began)
-        return None
+        else:
+            self._enter(ticket, wire, began)
 
-    def _dial_failed(self, ticket: Ticket, reason: Reason) -> None:
+    def _dial_failed(self, ticket: Ticket, reason: Reason, error: ExchangeError | None = None) -> None:
         with self._deciding():
-            self._ledger.dial_failed(ticket, self.now(), reason)
+            self._ledger.dial_failed(ticket, self.now(), reason, error)
 
     def _enter(self, ticket: Ticket, wire: StreamWire, began: float) -> None:
         handle = BlockingHandle(wire, self._make_connection())
         now = self.now()
         with self._deciding():
-            handle.entry = self._ledger.dialled(ticket, handle, now, now - began, wire.peer_address)
+            round_trip = wire.round_trip_seconds()
+            rtt = now - began if round_trip is None else round_trip
+            handle.entry = self._ledger.dialled(ticket, handle, now, rtt, wire.peer_address)
             self._handles.add(handle)
+            if wire.resolved:
+                self._ledger.resolved(ticket.origin, wire.resolved, now)
             log_opened(handle.entry, now - began)
             if handle.entry.state is EntryState.IDLE:
                 self._watch.watch(wire, self._spent)
+
+    def _resolved(self, origin: Origin, addresses: Collection[Address]) -> None:
+        with self._deciding():
+            self._ledger.resolved(origin, addresses, self.now())
 
     # The ledger's actions.
 

@@ -1,16 +1,47 @@
-"""A request that waits for a connection of an event loop's pool. RFC 9112 §9.4."""
+"""A request that waits for a connection, and what it is told if it gets none. RFC 9112 §9.4."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from perdure.client.errors import ConnectTimeout, ExchangeError, PoolTimeout
+from perdure.client.errors import ClientClosed, ConnectError, ConnectTimeout, ExchangeError, PoolTimeout
+from perdure.client.timeouts import Timeout
 from perdure.core.pool import Entry, Ticket
+from perdure.core.reason import Reason
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 """How long a dial that outlasts the deadline is trusted: its connection may become another's."""
+
+
+def refusal(ticket: Ticket) -> ExchangeError:
+    """The error of a ticket that got no connection: its own, though one dial may fail for many."""
+    reason = ticket.reason or Reason.CONNECT_FAILED
+    if isinstance(ticket.error, ExchangeError):
+        own = copy.copy(ticket.error)
+        own.__cause__ = ticket.error.__cause__
+        return own
+    kind = ClientClosed if reason is Reason.POOL_CLOSED else ConnectError
+    return kind(f"{ticket.origin}: {reason}", reason)
+
+
+def warmed(tickets: Sequence[Ticket], there: int) -> int:
+    """What came of dials in advance: how many connections there are; else the error of a dial is raised."""
+    failed = next((ticket for ticket in tickets if ticket.error is not None), None)
+    if failed is not None and not there:
+        raise refusal(failed)
+    return there
+
+
+def patience(pool_timeout: float, timeout: Timeout | None, dials: bool) -> tuple[float, bool]:
+    """Seconds to wait, and whether a dial that is under way then is waited for no longer."""
+    if timeout is None:
+        return pool_timeout, False
+    if dials and timeout.connect is not None:
+        return timeout.connect, True
+    return (pool_timeout if timeout.pool is None else timeout.pool), timeout.connect is not None
 
 
 class Refuses(Protocol):
@@ -29,7 +60,7 @@ class Granted(Protocol):
 class Lease:
     """A request that waits for a connection."""
 
-    __slots__ = ("deadline", "error", "granted", "pool", "refused", "strict", "ticket")
+    __slots__ = ("deadline", "granted", "pool", "refused", "strict", "ticket")
 
     def __init__(
         self,
@@ -46,7 +77,6 @@ class Lease:
         self.refused = refused
         self.deadline = deadline
         self.strict = strict
-        self.error: ExchangeError | None = None
 
     def deadline_reached(self, now: float) -> None:
         """Give up; a dial of its own has a time limit of its own, unless the caller set this one."""

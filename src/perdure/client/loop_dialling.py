@@ -6,13 +6,14 @@ RFC 9110 §7.3 (routing a request).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
 from perdure.client.errors import ConnectError, ExchangeError, connect_failure
 from perdure.client.pooled_wire import PooledWire
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
+from perdure.wire.address import Address
 from perdure.wire.errors import WireError
 from perdure.wire.network import Network
 from perdure.wire.tls import TlsContext
@@ -59,6 +60,15 @@ class LoopDialler(Generic[W]):
             raise
         except Exception as error:  # whatever it was, nobody must wait for ever
             raise ConnectError(f"{origin}: {error}") from error
+
+    async def resolve(self, origin: Any) -> Collection[Address]:
+        """Look up the name that `dial` connects to; nothing where there is none, or no answer."""
+        if origin.unix_path:
+            return ()
+        try:
+            return await self._network.resolve(origin.host, origin.port)
+        except WireError:
+            return ()
 
     async def _connect(self, origin: Any) -> W:
         settings = self._settings

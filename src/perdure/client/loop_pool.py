@@ -25,10 +25,12 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Generic
 
-from perdure.client.errors import ClientClosed, ConnectError, ExchangeError
-from perdure.client.lease import Granted, Lease
+from perdure.client.errors import ClientClosed, ExchangeError
+from perdure.client.lease import Granted, Lease, patience, refusal, warmed
 from perdure.client.log import log_closed, log_opened
 from perdure.client.loop_dialling import LoopDialler, W
+from perdure.client.loop_dials import LoopDials
+from perdure.client.names import LoopNames
 from perdure.client.pooled_wire import NOT_ENTERED, PooledWire
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout
@@ -89,7 +91,8 @@ class LoopPool(Generic[W]):
         self.deadline = math.inf
         self.dialler = LoopDialler(settings, network, factory, tls)
         self._leases: dict[Ticket, Lease] = {}
-        self._dials: set[asyncio.Task[None]] = set()
+        self._names = LoopNames(self.ledger, self.dialler, self._act)
+        self._dials = LoopDials(self.dialler, self._enter, self._dial_failed)
         self._wires: set[W] = set()
         self._changed: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,9 +126,7 @@ class LoopPool(Generic[W]):
         RFC 9112 §9.3, §9.4.
         """
         if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._sweeper = Sweeper.of(self._loop)
-            self.now = self._loop.time  # the same clock, a third of the cost
+            self._settle_down()
         entry = None if fresh else self.lease_idle(origin, repeatable)
         if entry is not None:
             granted(entry)
@@ -141,11 +142,11 @@ class LoopPool(Generic[W]):
             ledger.lay_back(answer.entry, now)
             return self.lease(origin, repeatable, granted, refused, fresh, timeout)
         ticket = answer.ticket
-        limit, strict = self._patience(timeout, isinstance(answer, Dial))
+        limit, strict = patience(self.settings.pool_timeout, timeout, isinstance(answer, Dial))
         lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, strict)
         self._sweeper.add(lease)
         if isinstance(answer, Dial):
-            self._dial(ticket)
+            self._dials.begin(ticket)
         self._act()
         return lease if ticket in self._leases else None
 
@@ -164,14 +165,26 @@ class LoopPool(Generic[W]):
             self._set_aside(entry, TURNS_TO_READ)
         return None
 
-    def _patience(self, timeout: Timeout | None, dials: bool) -> tuple[float, bool]:
-        """Seconds to wait, and whether a dial that is under way then is waited for no longer."""
-        if timeout is None:
-            return self.settings.pool_timeout, False
-        if dials and timeout.connect is not None:
-            return timeout.connect, True
-        limit = self.settings.pool_timeout if timeout.pool is None else timeout.pool
-        return limit, timeout.connect is not None
+    async def warm(self, origin: Origin, count: int) -> int:
+        """Dial until the origin has `count` connections, as far as the caps allow without closing any.
+
+        Returns:
+            How many there are afterwards, idle and in use.
+
+        Raises:
+            ExchangeError: there is none, because dialling failed or the pool is closed.
+        """
+        if self._loop is None:
+            self._settle_down()
+        try:
+            tickets = self.ledger.warm(origin, count, self.now())
+        except LocalViolation as error:
+            raise _closed(error) from error
+        for ticket in tickets:
+            self._dials.begin(ticket)
+        self._act()
+        await self._dials.wait(origin)
+        return warmed(tickets, self.ledger.count(origin))
 
     def cancel(self, lease: Lease) -> None:
         """Give up waiting; neither callback is called any more. Harmless if one was."""
@@ -230,6 +243,7 @@ class LoopPool(Generic[W]):
         self._wires.discard(wire)
         if not self._wires and self._loop is not None:
             self._sweeper.remove(self)
+            self._sweeper.remove(self._names)
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 
@@ -249,12 +263,18 @@ class LoopPool(Generic[W]):
         for wire in list(self._wires):
             self.ledger.discard(wire.entry, Reason.POOL_CLOSED, now)
         self._act()
-        for task in list(self._dials):
-            task.cancel()
-        await asyncio.gather(*self._dials, return_exceptions=True)
+        self._names.cancel()
+        await self._dials.cancel()
         if self._loop is not None:
             self._sweeper.remove(self)
+            self._sweeper.remove(self._names)
         await self._wires_gone(grace)
+
+    def _settle_down(self) -> None:
+        """Belong to the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = Sweeper.of(self._loop)
+        self.now = self._loop.time  # the same clock, a third of the cost
 
     async def _wires_gone(self, grace: float) -> None:
         """Wait until every transport is gone; none lives on into a loop that is closed."""
@@ -295,7 +315,7 @@ class LoopPool(Generic[W]):
                 elif isinstance(action, Grant):
                     self._grant(action.ticket)
                 elif isinstance(action, Dial):
-                    self._dial(action.ticket)
+                    self._dials.begin(action.ticket)
                 else:
                     self._refused(action.ticket)
             actions = self.ledger.take_actions()
@@ -318,11 +338,8 @@ class LoopPool(Generic[W]):
 
     def _refused(self, ticket: Ticket) -> None:
         lease = self._forget(ticket)
-        if lease is None:
-            return
-        reason = ticket.reason or Reason.CONNECT_FAILED
-        kind = ClientClosed if reason is Reason.POOL_CLOSED else ConnectError
-        lease.refused(lease.error or kind(f"{ticket.origin}: {reason}", reason))
+        if lease is not None:
+            lease.refused(refusal(ticket))
 
     def _forget(self, ticket: Ticket) -> Lease | None:
         lease = self._leases.pop(ticket, None)
@@ -332,37 +349,21 @@ class LoopPool(Generic[W]):
 
     # Dialling.
 
-    def _dial(self, ticket: Ticket) -> None:
-        assert self._loop is not None
-        task = self._loop.create_task(self._dial_for(ticket))
-        self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
-
-    async def _dial_for(self, ticket: Ticket) -> None:
-        began = self.now()
-        try:
-            wire = await self.dialler.dial(ticket.origin)
-        except ExchangeError as error:
-            self._dial_failed(ticket, error)
-        except asyncio.CancelledError:
-            self._dial_failed(ticket, ClientClosed(f"{ticket.origin}: the client was closed"))
-            raise
-        else:
-            self._enter(ticket, wire, began)
-
     def _dial_failed(self, ticket: Ticket, error: ExchangeError) -> None:
-        lease = self._leases.get(ticket)
-        if lease is not None:
-            lease.error = error
-        self.ledger.dial_failed(ticket, self.now(), error.reason)
+        self.ledger.dial_failed(ticket, self.now(), error.reason, error)
         self._act()
 
-    def _enter(self, ticket: Ticket, wire: W, began: float) -> None:
+    def _enter(self, ticket: Ticket, wire: W, seconds: float) -> None:
         now = self.now()
         self._wires.add(wire)
-        wire.entry = self.ledger.dialled(ticket, wire, now, now - began, wire.peer_address)
-        log_opened(wire.entry, now - began)
+        round_trip = wire.round_trip_seconds()
+        rtt = seconds if round_trip is None else round_trip
+        wire.entry = self.ledger.dialled(ticket, wire, now, rtt, wire.peer_address)
+        log_opened(wire.entry, seconds)
         self._sweeper.add(self)
+        if wire.resolved:
+            self._names.resolved(ticket.origin, wire.resolved, now)
+            self._sweeper.add(self._names)
         self._act()
         if wire.lost:
             self.wire_gone(wire)

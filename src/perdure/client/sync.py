@@ -175,6 +175,12 @@ class Client:
         """The jar: what servers set, and what is to be sent."""
         return self._habits.cookies
 
+    def warm(self, url: str, connections: int = 1) -> int:
+        """Dial in advance; as `AsyncClient.warm`."""
+        asked = self._habits.maker.make("GET", url, {})
+        self._provide_tls(asked)
+        return self._pool.warm(asked.location.origin, connections)
+
     def statistics(self) -> Statistics:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()

@@ -201,6 +201,7 @@ class Ledger(Upkeep[Handle]):
         given_up = reason is Reason.CANCELLED or reason is Reason.POOL_CLOSED
         if not given_up:
             home.outage.failed(reason, error, now, self.settings.dial_rest)
+        ticket.reason, ticket.error = reason, error
         if ticket.state is TicketState.WAITING:
             self._refuse(home, ticket, reason, error)
         self._part_seekers(home)

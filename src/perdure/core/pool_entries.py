@@ -115,7 +115,7 @@ class Ticket:
         need: which connections it may use.
         state: `TicketState`.
         dials: how many `Dial`s were handed out for it and not yet answered; seldom more than one.
-        reason: why it was refused; None otherwise.
+        reason: why it was refused, or why its dial failed; None otherwise.
         error: the driver's own, of the dial that failed; several tickets may be refused for one.
     """
 

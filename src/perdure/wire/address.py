@@ -94,6 +94,11 @@ def interleave(found: Iterable[tuple[Any, ...]]) -> list[Target]:
     return [target for row in itertools.zip_longest(*columns) for target in row if target is not None]
 
 
+def addresses_of(targets: Iterable[Target]) -> frozenset[Address]:
+    """What a name resolved to, as the addresses that peers are known by."""
+    return frozenset(plain_address(target.address) for target in targets)
+
+
 def numeric_target(family: int, host: str, port: int) -> Target:
     """Return the target of a literal address without a scope."""
     return Target(family, (host, port) if family == socket.AF_INET else (host, port, 0, 0))

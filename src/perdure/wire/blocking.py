@@ -15,20 +15,23 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Collection
 from typing import Protocol
 
 from perdure.wire import clock
 from perdure.wire.address import (
     Address,
     address_text,
-    interleave,
+    addresses_of,
     numeric_family,
     numeric_target,
     plain_address,
 )
 from perdure.wire.connect import race, shake_hands
 from perdure.wire.errors import PeerReset, ReadTimeout, WriteTimeout, connect_error, lost_error
+from perdure.wire.kernel import round_trip_seconds
 from perdure.wire.poll import READ, WRITE, Waiter
+from perdure.wire.resolver import look_up, resolve
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends RST (socket(7))."""
@@ -43,12 +46,14 @@ class StreamWire(Protocol):
     Attributes:
         octets_accepted: how many octets the kernel has taken since the beginning, handed out or
             not: 0 means the peer cannot have seen anything.
+        resolved: every address that the dialled name resolved to; empty for a literal address.
     """
 
     octets_accepted: int
     opened_at: float
     peer_address: Address
     own_address: Address
+    resolved: Collection[Address]
     tls: bool
     truncated: bool
 
@@ -79,6 +84,9 @@ class StreamWire(Protocol):
     def fileno(self) -> int:
         """The file descriptor; -1 when there is none."""
 
+    def round_trip_seconds(self) -> float | None:
+        """The round-trip time as the kernel knows it; None where there is no telling."""
+
 
 class StreamNetwork(Protocol):
     """What `BlockingNetwork` and `scripted.ScriptedNetwork` share."""
@@ -97,6 +105,9 @@ class StreamNetwork(Protocol):
         happy_eyeballs: float = 0.25,
     ) -> StreamWire:
         """Connect. Raises ConnectFailed and its kinds."""
+
+    def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look a name up; nothing for a literal address. Raises NameNotFound and its kin."""
 
     def dial_unix(
         self,
@@ -143,13 +154,20 @@ class BlockingNetwork:
             if family is not None and "%" not in host:
                 targets = [numeric_target(family, host, port)]
             else:
-                targets = interleave(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                targets = look_up(host, port)
             connected = race(targets, happy_eyeballs, deadline)
             if tls is not None:
                 connected = shake_hands(connected, tls, server_hostname or host, deadline)
-            return BlockingWire(connected)
+            wire = BlockingWire(connected)
+            if family is None:
+                wire.resolved = addresses_of(targets)
+            return wire
         except (OSError, ssl.SSLError) as error:
             raise connect_error(error, where, timeout) from error
+
+    def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look a name up; see `resolver.resolve`."""
+        return resolve(host, port)
 
     def dial_unix(
         self,
@@ -192,6 +210,7 @@ class BlockingWire:
         "opened_at",
         "own_address",
         "peer_address",
+        "resolved",
         "tls",
         "truncated",
     )
@@ -205,6 +224,7 @@ class BlockingWire:
         self.opened_at = clock.now()
         self.tls = isinstance(connected, ssl.SSLSocket)
         self.truncated = False
+        self.resolved: Collection[Address] = ()
         self.peer_address: Address = plain_address(connected.getpeername())
         self.own_address: Address = plain_address(connected.getsockname())
         if isinstance(self.peer_address, tuple):
@@ -328,6 +348,10 @@ class BlockingWire:
     def own_socket(self) -> socket.socket:
         """The socket itself, for those who look; over TLS an SSLSocket."""
         return self._socket
+
+    def round_trip_seconds(self) -> float | None:
+        """The round-trip time as the kernel knows it; None where there is no telling."""
+        return round_trip_seconds(self._socket)
 
     @property
     def peer_text(self) -> str:

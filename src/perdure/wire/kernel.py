@@ -1,8 +1,11 @@
-"""How many octets the kernel still holds for the peer.
+"""What only the kernel knows of a connection: how many octets it holds for the peer, and its round trip.
 
 The transport's own buffer shrinks only when the kernel takes more, and a kernel that holds
 megabytes for a slow peer takes none for minutes. Only its own queue says whether the peer
 takes octets. Linux and the BSDs tell (TIOCOUTQ, tcp(7)); elsewhere this is 0.
+
+How long a dial took says little of the round trip: resolving, TLS and a busy program are in it. The
+kernel measured the handshake alone. Linux tells (TCP_INFO, tcp(7)).
 """
 
 from __future__ import annotations
@@ -32,3 +35,21 @@ else:
         except (OSError, ValueError):
             return 0
         return int(struct.unpack("i", answer)[0])
+
+
+_ROUND_TRIP_OFFSET = 68
+"""Of `tcpi_rtt`, in microseconds, in `struct tcp_info`: eight octets and fifteen words before it."""
+
+
+def round_trip_seconds(connection: socket.socket | None) -> float | None:
+    """Return the round-trip time as the kernel measured it; None where there is no telling."""
+    if connection is None or sys.platform != "linux":
+        return None
+    try:
+        answer = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP_OFFSET + 4)
+    except (OSError, ValueError):  # a unix socket, or one that is closed
+        return None
+    if len(answer) < _ROUND_TRIP_OFFSET + 4:
+        return None
+    microseconds: int = struct.unpack_from("I", answer, _ROUND_TRIP_OFFSET)[0]
+    return microseconds / 1e6 or None

@@ -22,12 +22,12 @@ import math
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import ClassVar, cast
 
 from perdure.wire.address import Address, address_text, plain_address
 from perdure.wire.errors import WireError, lost_error
-from perdure.wire.kernel import kernel_queue
+from perdure.wire.kernel import kernel_queue, round_trip_seconds
 from perdure.wire.linger import Lingering, Parting, Silent
 from perdure.wire.sweep import Sweeper
 
@@ -48,6 +48,7 @@ class LoopWire(asyncio.Protocol):
         write: hand octets (bytes) to the transport; bound to `transport.write`, so that writing
             costs no hop. After the end it discards.
         peer_address, own_address: (host, port), or a path for a unix socket.
+        resolved: every address that the dialled name resolved to; empty for a literal address.
         claimed_address: set before it is opened, where somebody we believe told who the peer is.
         tls: True where the octets travel in TLS. Then there is no half-close: when the peer ends
             its side, the transport closes ours too.
@@ -80,6 +81,7 @@ class LoopWire(asyncio.Protocol):
         "own_address",
         "peer_address",
         "reading_paused",
+        "resolved",
         "sweeper",
         "tls",
         "transport",
@@ -111,6 +113,7 @@ class LoopWire(asyncio.Protocol):
         self.closing = False
         self.lost = False
         self.truncated = False
+        self.resolved: Collection[Address] = ()
         self.claimed_address: Address = None
         self.peer_address = None
         self.own_address = None
@@ -262,6 +265,10 @@ class LoopWire(asyncio.Protocol):
         if self.lost:
             return 0
         return self.transport.get_write_buffer_size() + kernel_queue(self._socket())
+
+    def round_trip_seconds(self) -> float | None:
+        """The round-trip time as the kernel knows it; None where there is no telling."""
+        return None if self.lost else round_trip_seconds(self._socket())
 
     @property
     def arriving(self) -> bool:

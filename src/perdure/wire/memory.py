@@ -16,7 +16,7 @@ import errno
 import math
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 from perdure.wire.address import Address, address_text, parse_bind, url_of
@@ -164,12 +164,16 @@ class MemoryNetwork:
         latency: virtual seconds each way.
         split: the most octets that are delivered at once; None as many as arrived.
         connections: the record of every attempt to connect, in order.
+        names: what names resolve to; every other host is taken for an address.
+        lookups: the names that `resolve` was asked for, in order.
     """
 
     def __init__(self, latency: float = 0.0, split: int | None = None) -> None:
         self.latency = latency
         self.split = split
         self.connections: list[MemoryConnection] = []
+        self.names: dict[str, list[Address]] = {}
+        self.lookups: list[str] = []
         self._listeners: dict[Address, MemoryListener] = {}
         self._faults: dict[int, list[Fault]] = {}
         self._next_port = 50000
@@ -194,8 +198,17 @@ class MemoryNetwork:
         happy_eyeballs: float = 0.25,
     ) -> W:
         """Connect to a listener of this network; as `LoopNetwork.dial`."""
+        if host in self.names:
+            wire = await self._dial(factory, self.names[host], timeout, tls)
+            wire.resolved = frozenset(self.names[host])
+            return wire
         wildcards = [("", port), ("0.0.0.0", port), ("::", port)]
         return await self._dial(factory, [(host, port), *wildcards], timeout, tls)
+
+    async def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look up `names`; as `LoopNetwork.resolve`."""
+        self.lookups.append(host)
+        return frozenset(self.names.get(host, ()))
 
     async def dial_unix(
         self,

@@ -14,16 +14,17 @@ import asyncio
 import math
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from perdure.wire.accepting import count_accept_failures
-from perdure.wire.address import Address, address_text, interleave, numeric_family
+from perdure.wire.address import Address, address_text, addresses_of, numeric_family
 from perdure.wire.bind import bind_sockets, release_sockets
 from perdure.wire.errors import bind_error, connect_error
 from perdure.wire.happy import race
 from perdure.wire.listening import SocketListener
 from perdure.wire.loop import LoopWire
+from perdure.wire.resolver import look_up_on_loop, resolve_on_loop
 
 _fast_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -85,6 +86,9 @@ class Network(Protocol):
         happy_eyeballs: float = 0.25,
     ) -> W:
         """Connect; returns the wire after its `wire_opened`. Raises ConnectFailed and its kinds."""
+
+    async def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look a name up; nothing for a literal address. Raises NameNotFound and its kin."""
 
     async def dial_unix(
         self,
@@ -158,10 +162,16 @@ class LoopNetwork:
             async with asyncio.timeout(None if timeout == math.inf else timeout):
                 if numeric_family(host) is not None:
                     return await _open_at(factory, host, port, tls, name)
-                connected = await _connect_name(host, port, happy_eyeballs)
-                return await _open_on(factory, connected, tls, name)
+                targets = await look_up_on_loop(host, port)
+                wire = await _open_on(factory, await race(targets, happy_eyeballs), tls, name)
+                wire.resolved = addresses_of(targets)
+                return wire
         except (OSError, ssl.SSLError) as error:
             raise connect_error(error, where, timeout) from error
+
+    async def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look a name up; see `resolver.resolve`."""
+        return await resolve_on_loop(host, port)
 
     async def dial_unix(
         self,
@@ -269,13 +279,6 @@ async def _open_on(
         connected.close()
         raise
     return wire
-
-
-async def _connect_name(host: str, port: int, stagger: float) -> socket.socket:
-    """Resolve a name and connect to the first of its addresses that answers."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await race(interleave(found), stagger)
 
 
 def new_event_loop(prefer_uvloop: bool = True) -> asyncio.AbstractEventLoop:

@@ -22,7 +22,7 @@ import errno
 import math
 import ssl
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from perdure.wire.address import Address, address_text
@@ -112,6 +112,8 @@ class ScriptedNetwork:
         latency: virtual seconds each way.
         connections: the wires that came about, in order.
         dialled: (host, port) or path of every dial, in order.
+        names: what names resolve to, the address that is dialled first.
+        lookups: the names that `resolve` was asked for, in order.
     """
 
     def __init__(
@@ -125,6 +127,8 @@ class ScriptedNetwork:
         self.latency = latency
         self.connections: list[ScriptedWire] = []
         self.dialled: list[Address] = []
+        self.names: dict[str, list[Address]] = {}
+        self.lookups: list[str] = []
         self._scripts = deque(scripts)
 
     def now(self) -> float:
@@ -142,7 +146,16 @@ class ScriptedNetwork:
         happy_eyeballs: float = 0.25,
     ) -> ScriptedWire:
         """Connect to the next script; `tls` is noted and not spoken. Refused when none is left."""
-        return self._dial((host, port), timeout, tls is not None)
+        found = self.names.get(host, [])
+        wire = self._dial((host, port), timeout, tls is not None)
+        if found:
+            wire.peer_address, wire.resolved = found[0], frozenset(found)
+        return wire
+
+    def resolve(self, host: str, port: int) -> Collection[Address]:
+        """Look up `names`."""
+        self.lookups.append(host)
+        return frozenset(self.names.get(host, ()))
 
     def dial_unix(
         self,
@@ -194,6 +207,7 @@ class ScriptedWire:
         self.opened_at = clock.now()
         self.peer_address = address
         self.own_address: Address = ("127.0.0.1", 50000)
+        self.resolved: Collection[Address] = ()
         self.tls = tls
         self.truncated = False
         self.ended_by_client = ""
@@ -266,6 +280,10 @@ class ScriptedWire:
     def fileno(self) -> int:
         """There is no file descriptor: -1."""
         return -1
+
+    def round_trip_seconds(self) -> float:
+        """Twice the latency."""
+        return 2 * self._latency
 
     @property
     def peer_text(self) -> str:
