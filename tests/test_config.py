@@ -17,6 +17,7 @@ from perdure.config import (
     Part,
     Seconds,
     Section,
+    check_settings,
     read_file,
     settings_of,
 )
@@ -215,3 +216,25 @@ def test_long_value_is_shortened_in_an_error() -> None:
     with pytest.raises(ConfigError) as caught:
         TABLE.parse({"rest": "x" * 1000})
     assert len(str(caught.value)) < 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Settings that a program may make itself."""
+
+    rest: Seconds | None = 1.0
+    paths: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+def test_settings_made_by_a_program_are_checked_and_get_their_types() -> None:
+    given: dict[str, Any] = {"rest": 2, "paths": ["a", Path("b")]}
+    made = Checked(**given)
+    assert (made.rest, type(made.rest), made.paths) == (2.0, float, (Path("a"), Path("b")))
+    assert Checked(rest=None).rest is None
+    with pytest.raises(ValueError, match=r'^rest: a number of seconds or "none" expected, got -1$'):
+        Checked(rest=-1)
+    with pytest.raises(ValueError, match=r"^paths: a list, each a path, expected, got \[3\]$"):
+        Checked(paths=(3,))  # type: ignore[arg-type]  # wrong on purpose

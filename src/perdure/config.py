@@ -24,7 +24,7 @@ import math
 import sys
 import tomllib
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -258,25 +258,49 @@ def _load(path: Path) -> dict[str, Any]:
 
 def settings_of(part: Part) -> list[Setting]:
     """List the settings of a dataclass, with their types, defaults and help."""
-    hints = get_type_hints(part.kind, include_extras=True)
     helps = field_helps(part.kind)  # type: ignore[arg-type]  # mypy: a class of Any has no hash
-    found, title = [], part.title
-    for field in dataclasses.fields(part.kind):
-        if not field.init:
-            continue
-        if field.name in part.subjects:
-            title = ": ".join(filter(None, (part.title, part.subjects[field.name])))
-        setting = Setting(
-            part.prefix + field.name,
-            field.name,
-            hints[field.name],
-            part.defaults.get(field.name, _default(field)),
-            helps.get(field.name, ""),
-            title,
-            field.metadata,
+    return [
+        setting._replace(
+            name=part.prefix + setting.field,
+            default=part.defaults.get(setting.field, setting.default),
+            help=helps.get(setting.field, ""),
+            title=part.title,
         )
-        found.append(setting)
-    return found
+        for setting in _typed_fields(part.kind)  # type: ignore[arg-type]  # the same
+    ]
+
+
+def check_settings(instance: Any, endless: Collection[str] = ()) -> None:
+    """Check what a program gave a dataclass of settings, as a file or a flag is checked; for `__post_init__`.
+
+    Afterwards each field has the type that it says: 5 has become 5.0, a list a tuple, a text a Path.
+
+    Args:
+        endless: the fields that a program may give math.inf.
+
+    Raises:
+        ValueError: names the field, what was expected and what was got.
+    """
+    for setting in _typed_fields(type(instance)):  # type: ignore[arg-type]  # the same
+        value = getattr(instance, setting.field)
+        if value is setting.default or (setting.field in endless and value == math.inf):
+            continue
+        try:
+            checked = setting.convert(value, setting.name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if checked is not value:
+            object.__setattr__(instance, setting.field, checked)  # it may be frozen, and is not yet in use
+
+
+@lru_cache
+def _typed_fields(kind: type[Any]) -> tuple[Setting, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        Setting(field.name, field.name, hints[field.name], _default(field), "", "", field.metadata)
+        for field in dataclasses.fields(kind)
+        if field.init
+    )
 
 
 @lru_cache
@@ -363,6 +387,8 @@ def _words_of_one(kind: Any) -> tuple[str, str]:
 
 def _decode(kind: type[Any], value: Any) -> Any:
     """Types that msgspec does not know."""
+    if isinstance(value, kind):
+        return value
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     raise ValueError(f"no {kind.__name__}")

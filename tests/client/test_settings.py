@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 import perdure
@@ -30,6 +32,17 @@ def test_the_version_is_one_that_is_spoken() -> None:
 def test_values_that_cannot_be_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expected|would never end"):
         perdure.Client(**settings)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_what_is_wrong_is_named_with_what_was_expected() -> None:
+    with pytest.raises(ValueError, match=r"^idle_timeout: a number of seconds expected, got -3$"):
+        perdure.Client(idle_timeout=-3)
+    with pytest.raises(ValueError, match=r"^idle_timeout: a number of seconds expected, got Infinity$"):
+        perdure.Client(idle_timeout=math.inf)
+
+
+def test_a_wait_may_be_endless() -> None:
+    assert ClientSettings(read_timeout=math.inf, pool_timeout=math.inf).read_timeout == math.inf
 
 
 def test_a_setting_that_there_is_not_is_refused() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+import perdure
 from perdure.intermediary.settings import GATEWAY, split_settings
 
 
@@ -20,6 +23,20 @@ def test_gateway_keeps_more_connections_than_a_client_and_believes_silence_less(
     assert (client.max_per_origin, client.max_total) == (64, 1000)
     assert (client.max_age, client.max_requests, client.unlearned_idle_timeout) == (3600.0, 1000, 15.0)
     assert split_settings({"origin_max_per_origin": 2}).client.max_per_origin == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("idle_timeout", -3, "idle_timeout: a number of seconds expected, got -3"),
+        ("origin_idle_timeout", -3, "origin_idle_timeout: a number of seconds expected, got -3"),
+        ("pseudonym", 3, "pseudonym: a text expected, got 3"),
+        ("origin_verify", "no", 'origin_verify: true or false expected, got "no"'),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_name_that_was_given(name: str, value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        perdure.Gateway("http://127.0.0.1:9", "127.0.0.1:0", **{name: value})
 
 
 @pytest.mark.parametrize("name", ["nonsense", "origin_nonsense"])

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perdure.core import Announce
 from perdure.core.limits import SERVER_LIMITS
 from perdure.core.terms import DEFAULT_TERMS
+from perdure.server.serve import Server
 from perdure.server.settings import ServerSettings
+from tests.server.stand import hello
 
 
 def test_the_defaults_of_the_core_are_those_of_the_settings() -> None:
@@ -29,3 +35,30 @@ def test_terms_say_whole_seconds_so_that_no_more_is_promised_than_kept() -> None
 def test_settings_cannot_be_changed_behind_a_running_server() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         ServerSettings().idle_timeout = 1.0  # type: ignore[misc]  # frozen, and mypy knows
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("idle_timeout", -3, "idle_timeout: a number of seconds expected, got -3"),
+        ("idle_timeout", "75", 'idle_timeout: a number of seconds expected, got "75"'),
+        ("idle_timeout", math.inf, "idle_timeout: a number of seconds expected, got Infinity"),
+        ("max_requests", 0, 'max_requests: a number, at least 1, or "none" expected, got 0'),
+        ("max_fields", True, "max_fields: a number, at least 1, expected, got true"),
+        ("body_min_rate", 0.0, "body_min_rate: a number of octets a second, above 0, expected, got 0.0"),
+        ("announce", "no", 'announce: one of "always", "http10", "never" expected, got "no"'),
+        ("proxy_protocol", [4], "proxy_protocol: a list, each a text, expected, got [4]"),
+    ],
+)
+def test_what_python_gives_is_checked_as_a_file_or_a_flag_is(name: str, value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        Server(hello, **{name: value})
+
+
+def test_what_python_gives_gets_the_type_that_the_setting_says() -> None:
+    given: dict[str, Any] = {"idle_timeout": 30, "proxy_protocol": ["::1"], "access_log_file": "log"}
+    settings = ServerSettings(**given, max_age=None)
+    assert (settings.idle_timeout, type(settings.idle_timeout)) == (30.0, float)
+    assert (settings.proxy_protocol, settings.max_age) == (("::1",), None)
+    assert settings.access_log_file == Path("log")
+    assert ServerSettings(access_log_file=Path("log")).access_log_file == Path("log")

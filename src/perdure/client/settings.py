@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from perdure.config import Count, Octets, Seconds
+from perdure.config import Count, Octets, Seconds, check_settings
 from perdure.core import HTTP_10, HTTP_11, Limits, Terms
 from perdure.core.fields import Version
 from perdure.core.pool import PoolSettings
 
+ENDLESS: Final = frozenset({"connect_timeout", "read_timeout", "write_timeout", "pool_timeout"})
+"""Of these math.inf means that there is no limit."""
 VERSIONS = {"1.0": HTTP_10, "1.1": HTTP_11}
 
 
@@ -24,7 +26,8 @@ class ClientSettings:
     """Settings toward origins: of a client, a gateway, a proxy.
 
     Raises:
-        ValueError: for values that contradict each other; the message names them.
+        ValueError: one of them is not what its type says, or some contradict each other; the message
+            names them.
     """
 
     max_per_origin: Count = 8
@@ -73,8 +76,7 @@ class ClientSettings:
     """A whole response head; a longer one is a fault of the server."""
 
     def __post_init__(self) -> None:
-        if self.http_version not in VERSIONS:
-            raise ValueError(f"http_version: expected 1.1 or 1.0, got {self.http_version!r}")
+        check_settings(self, ENDLESS)
         self.pool()
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
-from perdure.config import Part, Section
+from perdure.config import Part, Section, check_settings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
@@ -30,7 +30,11 @@ ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class GatewaySettings:
-    """What a gateway does to the messages that cross it."""
+    """What a gateway does to the messages that cross it.
+
+    Raises:
+        ValueError: one of them is not what its type says; the message names it.
+    """
 
     pseudonym: str = "perdure"
     """Our name in Via and Proxy-Status."""
@@ -42,6 +46,9 @@ class GatewaySettings:
     """PEM file of the authorities that https origins are verified with; none: the system's."""
     origin_verify: bool = True
     """Whether the certificates of https origins are verified."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 GATEWAY: Final = Section(
@@ -67,7 +74,7 @@ def split_settings(given: Mapping[str, Any]) -> BothSides:
 
     Raises:
         TypeError: for a name that no part knows.
-        ValueError: for values that contradict each other.
+        ValueError: for values that are not what is expected, or contradict each other.
     """
     own_names = {field.name for field in dataclasses.fields(GatewaySettings)}
     own: dict[str, Any] = {}
@@ -80,4 +87,13 @@ def split_settings(given: Mapping[str, Any]) -> BothSides:
             client[name.removeprefix(ORIGIN_PREFIX)] = value
         else:
             server[name] = value
-    return BothSides(GatewaySettings(**own), ServerSettings(**server), ClientSettings(**client))
+    return BothSides(GatewaySettings(**own), ServerSettings(**server), _origin_settings(client))
+
+
+def _origin_settings(given: Mapping[str, Any]) -> ClientSettings:
+    """Those toward origins; what is wrong with them is told by the names they were given."""
+    try:
+        return ClientSettings(**given)
+    except ValueError as error:
+        name = str(error).partition(":")[0]
+        raise ValueError(f"{ORIGIN_PREFIX if name in given else ''}{error}") from None

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from perdure.config import Count, Octets, OctetsPerSecond, Seconds
+from perdure.config import Count, Octets, OctetsPerSecond, Seconds, check_settings
 from perdure.core import Announce, Limits, Terms
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ServerSettings:
-    """Settings toward clients: of a server, a gateway, a proxy."""
+    """Settings toward clients: of a server, a gateway, a proxy.
+
+    Raises:
+        ValueError: one of them is not what its type says; the message names it.
+    """
 
     idle_timeout: Seconds = 75.0
     """How long an idle connection is kept: advertised, and closed `idle_buffer` later (nginx 75)."""
@@ -75,6 +79,9 @@ class ServerSettings:
     """At shutdown: how long idle connections may still send one last request."""
     drain_timeout: Seconds = 30.0
     """At shutdown: how long exchanges under way may take."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def limits(self) -> Limits:
         """The sizes, as the protocol core wants them."""
