@@ -17,7 +17,7 @@ import typer
 
 from perdure import cli
 from perdure.commands.command import Command, parameters_of
-from tests.programs import perdure
+from tests.programs import ENVIRONMENT, perdure
 
 NAMES = [command.section.name for command in cli.COMMANDS]
 
@@ -104,8 +104,6 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     ("arguments", "pattern"),
     [
         (["get", "--idle-timeout", "fast", "http://a/"], r"--idle-timeout: a number of seconds expected, .*"),
-        (["serve", "absent"], r"cannot serve 'absent': not a folder"),
-        (["serve", "absent:application"], r"absent:application: no module named absent .*"),
         (["serve", "absent:application", "--workers", "2"], r"absent:application: no module named absent .*"),
         (["get", "http://nobody.invalid/"], r"nobody\.invalid:80: the name has no address .*"),
     ],
@@ -119,18 +117,19 @@ def test_program_ends_with_one_line_and_status_2(arguments: list[str], pattern: 
 @pytest.mark.parametrize(
     "command", [["serve"], ["serve", "--workers", "2"], ["gateway", "--to", "http://127.0.0.1:1"]]
 )
-def test_busy_port_is_one_line_and_status_2(command: list[str], busy_port: int) -> None:
+def test_busy_port_is_one_line_and_status_2(
+    command: list[str], busy_port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     bind = f"127.0.0.1:{busy_port}"
-    result = perdure(*command, "--bind", bind)
-    assert re.fullmatch(f"perdure: cannot listen on {bind}: .*\n", result.stderr), result.stderr
-    assert (result.stdout, result.returncode) == ("", 2)
+    assert_could_not([*command, "--bind", bind], f"cannot listen on {bind}: .*", capfd)
 
 
 @pytest.mark.parametrize("how", [[], ["-n", "3", "-c", "2"], ["--pipeline", "2"], ["--json"]])
-def test_refused_connection_is_one_line_and_status_2(how: list[str], silent_port: int) -> None:
-    result = perdure("get", *how, f"http://127.0.0.1:{silent_port}/")
-    assert re.fullmatch(f"perdure: 127.0.0.1:{silent_port}: connecting failed: .*\n", result.stderr)
-    assert (result.stdout, result.returncode) == ("", 2)
+def test_refused_connection_is_one_line_and_status_2(
+    how: list[str], silent_port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pattern = f"127.0.0.1:{silent_port}: connecting failed: .*"
+    assert_could_not(["get", *how, f"http://127.0.0.1:{silent_port}/"], pattern, capfd)
 
 
 @pytest.mark.parametrize(
@@ -164,21 +163,31 @@ def test_debug_shows_the_traceback() -> None:
     assert result.returncode != 0
 
 
-def test_version_is_one_line() -> None:
-    result = perdure("--version")
-    assert re.fullmatch(r"perdure \d+\.\d+\.\d+\n", result.stdout)
-    assert result.returncode == 0
+def test_version_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert re.fullmatch(r"perdure \d+\.\d+\.\d+\n", capfd.readouterr().out)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_help_of_each_command_shows_its_flags_and_an_example(name: str) -> None:
-    result = perdure(name, "--help")
-    assert result.returncode == 0
-    assert f"Example: perdure {name}" in result.stdout
-    words = set(re.findall(r"--[a-z0-9.-]+", result.stdout))
-    (command,) = (command for command in cli.COMMANDS if command.section.name == name)
-    flags = {s.flag for s in command.section.settings().values() if not s.metadata.get("argument")}
-    assert flags | {"--json", "--verbose", "--debug", "--config", "--help"} <= words
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("perdure ga", ["gateway"]),
+        ("perdure get --no-k", ["--no-keep-alive"]),
+        ("perdure gateway --origin-idle", ["--origin-idle-timeout"]),
+    ],
+)
+def test_shell_completes_commands_and_options(words: str, offered: list[str]) -> None:
+    count = len(words.split()) - 1
+    completing = {"_PERDURE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    program = "import sys; sys.argv = ['perdure']; from perdure.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | completing,
+        check=False,
+    )
+    assert (result.stdout.split(), result.stderr) == (offered, "")
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS, ids=NAMES)

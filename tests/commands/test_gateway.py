@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import ECHO, TOP, document, perdure, serving
+from tests.commands.conftest import Perdure
+from tests.programs import ECHO, TOP, document, serving
 
 
 @pytest.mark.row("S8", "S11")
-def test_both_hops_persist_and_each_counts_its_own() -> None:
+def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure) -> None:
     with serving("serve", ECHO, folder=TOP) as origin, serving("gateway", "--to", origin.url) as gateway:
         totals = document(perdure("get", "-n", "40", "-c", "4", "--json", gateway.url))["totals"]
         assert (totals["answered"], totals["connections"]) == (40, 4)
@@ -21,7 +22,7 @@ def test_both_hops_persist_and_each_counts_its_own() -> None:
     assert 1 <= origin.counted["connections"] <= 4
 
 
-def test_settings_toward_origins_have_names_of_their_own(tmp_path: Path) -> None:
+def test_settings_toward_origins_have_names_of_their_own(perdure: Perdure, tmp_path: Path) -> None:
     text = "[gateway]\nmax_requests = 5\norigin_max_requests = 2\n"
     (tmp_path / "perdure.toml").write_text(text, encoding="utf-8")
     with (
@@ -34,7 +35,7 @@ def test_settings_toward_origins_have_names_of_their_own(tmp_path: Path) -> None
     assert (gateway.counted["connections"], origin.counted["connections"]) == (2, 5)
 
 
-def test_requests_are_spread_over_the_origins() -> None:
+def test_requests_are_spread_over_the_origins(perdure: Perdure) -> None:
     with (
         serving("serve", ECHO, folder=TOP) as first,
         serving("serve", ECHO, folder=TOP) as second,
@@ -48,7 +49,7 @@ def test_requests_are_spread_over_the_origins() -> None:
     assert min(first.counted["requests"], second.counted["requests"]) > 0
 
 
-def test_origin_that_is_not_there_is_a_bad_gateway() -> None:
+def test_origin_that_is_not_there_is_a_bad_gateway(perdure: Perdure) -> None:
     with serving("gateway", "--to", "http://127.0.0.1:1") as gateway:
         result = perdure("get", "-i", gateway.url)
     assert result.stdout.startswith("HTTP/1.1 502")

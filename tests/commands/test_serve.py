@@ -14,7 +14,8 @@ import pytest
 from perdure.commands.outcome import CouldNot
 from perdure.commands.serve import Latest, load_target
 from perdure.config import ConfigError
-from tests.programs import ECHO, TOP, document, perdure, serving
+from tests.commands.conftest import Perdure
+from tests.programs import ECHO, TOP, document, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -25,10 +26,6 @@ def accepts(host: str, port: int) -> bool:
     except ConnectionRefusedError:
         return False
     return True
-
-
-def head_of(url: str) -> str:
-    return perdure("get", "-i", url).stdout.partition("\n\n")[0].lower()
 
 
 def hint_of(url: str) -> str | None:
@@ -42,7 +39,7 @@ def hint_of(url: str) -> str | None:
 
 
 @pytest.mark.row("S4")
-def test_folder_is_served_and_the_settings_of_flags_are_announced(tmp_path: Path) -> None:
+def test_folder_is_served_and_the_settings_of_flags_are_announced(perdure: Perdure, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>here</p>", encoding="utf-8")
     with serving("serve", str(tmp_path), "--idle-timeout", "7", "--max-requests", "3") as program:
         result = perdure("get", "-i", program.url)
@@ -50,7 +47,7 @@ def test_folder_is_served_and_the_settings_of_flags_are_announced(tmp_path: Path
     assert "keep-alive: timeout=7, max=2" in result.stdout.lower()
 
 
-def test_what_it_did_is_told_at_the_end_and_the_status_is_0() -> None:
+def test_what_it_did_is_told_at_the_end_and_the_status_is_0(perdure: Perdure) -> None:
     with serving("serve", ECHO, folder=TOP) as program:
         perdure("get", "-n", "3", program.url)
         assert program.end() == 0
@@ -80,7 +77,7 @@ def test_second_signal_stops_at_once() -> None:
             program.process.communicate()
 
 
-def test_story_names_the_end_of_each_connection_and_the_totals() -> None:
+def test_story_names_the_end_of_each_connection_and_the_totals(perdure: Perdure) -> None:
     with serving("serve", ECHO, "-v", folder=TOP) as program:
         perdure("get", "-n", "3", program.url)
         program.end()
@@ -170,7 +167,7 @@ def test_folder_with_a_colon_in_its_name_is_a_folder(tmp_path: Path) -> None:
     assert callable(load_target(str(tmp_path / "a:b")))
 
 
-def test_person_is_told_where(tmp_path: Path) -> None:
+def test_person_is_told_where(perdure: Perdure, tmp_path: Path) -> None:
     with serving("serve", str(tmp_path)) as program:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", program.url)
         totals = document(perdure("get", "--json", program.url))["totals"]

@@ -133,6 +133,7 @@ def test_a_client_that_went_before_its_answer_is_logged_as_499(play: Play, tmp_p
             await stand.until(lambda: stand.server.registry.requests)
             peer.abort()
             await stand.closes()
+            application.gate.set()
 
     play(scene)
     assert '"GET /slow HTTP/1.1" 499 0 "-" "-" 1 1 ' in lines_of(path)[0]

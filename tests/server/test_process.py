@@ -120,10 +120,12 @@ def test_sighup_makes_the_server_anew_without_losing_a_connection(tmp_path: Path
             new = server.dial()
             new.send(GET)
             seen = new.answer()[0]
+            new.close()
         old.send(b"world")
         head, content = old.answer()
         assert content.endswith(b" helloworld")
         assert b"\r\nConnection: close\r\n" in head
+        old.close()
         server.tell(signal.SIGTERM)
         assert server.status() == 0
 
@@ -139,9 +141,11 @@ def test_a_successor_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None
         server.tell(signal.SIGHUP)
         server.log_until("making the server anew failed, so it stays as it was")
         client.ask()
-        server.dial().ask()
-        server.tell(signal.SIGTERM)
+        other = server.dial()
+        other.ask()
+        other.close()
         client.close()
+        server.tell(signal.SIGTERM)
         assert server.status() == 0
 
 

@@ -41,6 +41,8 @@ def test_a_signal_drains_every_worker() -> None:
         assert len({client.ask() for client in idle}) == 2
         server.tell(signal.SIGTERM)
         assert all(client.at_eof() for client in idle), "both drain"
+        for client in idle:
+            client.close()
         for client in clients:
             client.send(b"b")
             head, content = client.answer()

@@ -160,7 +160,7 @@ def test_content_that_ends_too_early_is_no_request(play: Play) -> None:
 @pytest.mark.parametrize("framing", [b"Content-Length: 50000000", b"Transfer-Encoding: chunked"])
 def test_a_client_that_uploads_too_much_reads_the_413(play: Play, framing: bytes) -> None:
     async def scene(network: Network) -> None:
-        async with serving(network, hello, max_body=1000) as stand:
+        async with serving(network, hello, max_body=1000, linger_idle=0.5) as stand:
             peer = await stand.dial()
             peer.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n")
             peer.send(b"10000\r\n" + b"u" * 2000000)
@@ -174,7 +174,7 @@ def test_a_client_that_uploads_too_much_reads_the_413(play: Play, framing: bytes
 def test_junk_after_a_close_does_not_destroy_the_response(play: Play) -> None:
     async def scene(network: Network) -> None:
         body = b"b" * 300000
-        async with serving(network, saying(*plain(body))) as stand:
+        async with serving(network, saying(*plain(body)), linger_idle=0.5) as stand:
             peer = await stand.dial()
             peer.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + b"j" * 1000000)
             assert (await answer_from(peer)).content == body

@@ -298,6 +298,7 @@ def test_a_websocket_accepted_during_the_shutdown_is_closed_at_once(play: Play) 
             assert (await answer_from(peer)).status == 101
             assert (await closing_from(peer))[0] == 1012
             peer.send(close_frame(1012))
+            peer.half_close()
             await closing
 
     play(scene)
