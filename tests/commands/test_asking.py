@@ -78,3 +78,49 @@ def test_client_certificate_that_is_not_there_is_status_2(perdure: Perdure) -> N
     result = perdure("get", "--cert", "absent.pem", "https://127.0.0.1:1/")
     assert result.stderr == "perdure: certificate file absent.pem: no such file\n"
     assert result.returncode == 2
+
+
+def redirecting(connection: socket.socket) -> None:
+    """Sends whoever asks for anything but /there to /there, three times on a connection."""
+    for _ in range(3):
+        there = read_heads(connection, 1).startswith(b"GET /there ")
+        status = b"200 OK" if there else b"302 Found\r\nSet-Cookie: a=1\r\nLocation: /there"
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
+
+
+def test_redirects_are_followed_when_that_is_asked_for(perdure: Perdure) -> None:
+    with raw_server(redirecting) as url:
+        assert document(perdure("get", "--json", url))["requests"][0]["status"] == 302
+        result = perdure("get", "-L", "-vv", "-d", "a=1", f"{url}/here")
+    assert (result.stdout, result.returncode) == ("ok", 0)
+    assert re.search(r"connection 1: request 1: POST http://.*/here \(just opened\)\n", result.stderr)
+    assert "connection 1: 302 Found; asks again\n" in result.stderr
+    assert re.search(r"connection 1: request 1: GET http://.*/there \(after .* idle, use 2\)", result.stderr)
+    assert "> Cookie" not in result.stderr, "a cookie that nobody named is not kept"
+
+
+def test_redirects_without_end_are_a_failed_request(perdure: Perdure) -> None:
+    def converse(connection: socket.socket) -> None:
+        while read_heads(connection, 1):
+            connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(converse) as url:
+        result = perdure("get", "-L", "--max-redirs", "2", "-n", "2", url)
+    assert re.search(r"(?m)^perdure: request 1: .*redirect.* \(and 1 more\)$", result.stderr), result.stderr
+    assert result.returncode == 1
+
+
+def test_challenge_is_answered_with_digest(perdure: Perdure) -> None:
+    heads: list[bytes] = []
+
+    def converse(connection: socket.socket) -> None:
+        heads.append(read_heads(connection, 1))
+        challenge = b'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256'
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\n" + challenge + b"\r\nContent-Length: 0\r\n\r\n")
+        heads.append(read_heads(connection, 1))
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with raw_server(converse) as url:
+        assert perdure("get", "--digest", "-u", "u:p", url).returncode == 0
+    assert b"Authorization" not in heads[0]
+    assert b'\r\nAuthorization: Digest username="u"' in heads[1]

@@ -74,7 +74,7 @@ def test_user_without_a_password_is_an_error_where_nobody_can_be_asked(
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(CouldNot, match="--user: USER:PASSWORD expected, got 'u'"):
-        fields(user="u")
+        head(user="u")
 
 
 def test_short_options_are_fields_that_a_field_overrides() -> None:

@@ -15,7 +15,7 @@ from perdure.commands.outcome import CouldNot
 from perdure.commands.serve import Latest, load_target
 from perdure.config import ConfigError
 from tests.commands.conftest import Perdure
-from tests.programs import ECHO, TOP, document, serving
+from tests.programs import ECHO, PATIENCE_SECONDS, TOP, document, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -28,14 +28,21 @@ def accepts(host: str, port: int) -> bool:
     return True
 
 
-def hint_of(url: str) -> str | None:
-    """The Keep-Alive field of one response, by a client that we did not write."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+def head_of(url: str) -> str:
+    """The head of one response, by a client that we did not write."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", "/")
-        return connection.getresponse().getheader("Keep-Alive")
+        response = connection.getresponse()
+        return f"http/1.1 {response.status}\n{response.headers}".lower()
     finally:
         connection.close()
+
+
+def hint_of(url: str) -> str | None:
+    """Its Keep-Alive field."""
+    found = re.search(r"(?m)^keep-alive: (.*)$", head_of(url))
+    return None if found is None else found[1]
 
 
 @pytest.mark.row("S4")

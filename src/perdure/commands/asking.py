@@ -7,16 +7,18 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 from perdure.client.aio import AsyncClient, AsyncStreamedResponse
-from perdure.client.errors import ConnectError, ExchangeError
+from perdure.client.digest import DigestAuth
+from perdure.client.errors import ConnectError, ExchangeError, RedirectError
 from perdure.client.settings import ClientSettings
 from perdure.commands.delivery import Delivery
 from perdure.commands.destinations import Destinations, DirectedNetwork
 from perdure.commands.get_options import GetOptions
 from perdure.commands.get_request import Wanted
 from perdure.commands.report import Row, Totals
-from perdure.commands.story import TalkativeClient, tell_interims, tell_request, tell_response
+from perdure.commands.story import TalkativeClient, tell_exchanges, tell_response
 from perdure.core import Reason
 from perdure.wire.clock import now
 from perdure.wire.tls import TlsContext, client_context
@@ -68,7 +70,15 @@ class Asking:
             TlsSettings: a file of certificates cannot be used.
         """
         options, totals = self._options, self._totals
-        client = self._make_client(tls=tls_of(options), network=self._network, **asdict(self._settings))
+        client = self._make_client(
+            tls=tls_of(options),
+            network=self._network,
+            follow_redirects=options.location,
+            max_redirects=options.max_redirs,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # only what -b says is sent
+            trust_env=False,  # so is what -u says
+            **asdict(self._settings),
+        )
         began = now()
         try:
             async with client:
@@ -115,6 +125,8 @@ class Asking:
             return failed_row(number, wanted.url, now() - began, error) if told else None
         except ExchangeError as error:
             return failed_row(number, wanted.url, now() - began, error)
+        except RedirectError as error:
+            row = Row(number, wanted.url, seconds=now() - began, error=str(error))
         self._answered = True
         return row
 
@@ -123,10 +135,12 @@ class Asking:
             content = wanted.open_content()
             if content is not None and not isinstance(content, bytes):
                 stack.callback(content.close)
-            asking = client.stream(wanted.method, wanted.url, headers=wanted.fields, content=content)
+            auth = DigestAuth(*wanted.login) if wanted.login is not None else None
+            asking = client.stream(
+                wanted.method, wanted.url, headers=wanted.fields, content=content, auth=auth
+            )
             async with asking as response:
-                tell_request(number, wanted.method, response)
-                tell_interims(response)
+                tell_exchanges(number, response)
                 octets = await self._receive(response)
         seconds = now() - began
         used = response.connection

@@ -44,10 +44,12 @@ class GetOptions:
     reads fields from a file. May be repeated."""
     user: str | None = field(default=None, metadata=_also("-u", metavar="USER:PASSWORD"))
     """Credentials to send (Basic); without a password it is asked for. Also taken from the URL."""
+    digest: bool = False
+    """Answer a challenge with Digest instead of sending Basic unasked."""
     user_agent: str | None = field(default=None, metadata=_also("-A", metavar="TEXT"))
     """What User-Agent says; empty: nothing."""
     cookie: list[str] = field(default_factory=list, metadata=_also("-b", metavar="NAME=VALUE"))
-    """A cookie to send. May be repeated."""
+    """A cookie to send; those that responses set are not kept. May be repeated."""
     compressed: bool = False
     """Ask for compressed content, and print it decompressed."""
 
@@ -61,6 +63,10 @@ class GetOptions:
     upload_file: Path | None = field(default=None, metadata=_also("-T", metavar="FILE"))
     """Send a file as it is, with PUT."""
 
+    location: bool = field(default=False, metadata=_also("-L"))
+    """Follow redirects; credentials stay with the server that they were given for."""
+    max_redirs: Count = 20
+    """Redirects that are followed for one request."""
     output: str | None = field(default=None, metadata=_also("-o", metavar="FILE"))
     """Write the content of the response to a file; "-" is standard output, whatever it is."""
     remote_name: bool = field(default=False, metadata=_also("-O"))
@@ -107,6 +113,8 @@ class GetOptions:
             raise ValueError("one of --output and --remote-name expected, got both")
         if self.upload_file is not None and (self.data or self.data_binary):
             raise ValueError("one of --upload-file and --data expected, got both")
+        if self.pipeline is not None and (self.location or self.digest):
+            raise ValueError("--pipeline answers nothing: no --location and no --digest expected, got one")
         if self.key is not None and self.cert is None:
             raise ValueError("key: its certificate expected in cert, got none")
 
@@ -141,7 +149,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "requests": "How many, and over which connections",
     "method": "The request",
     "data": "Its content",
-    "output": "The response",
+    "location": "The response",
     "max_time": "How long, and where to",
     "cacert": "TLS",
     "silent": "What is told",

@@ -42,6 +42,8 @@ class Wanted(NamedTuple):
     """Without credentials and fragment: it is shown."""
     fields: Sequence[Field]
     content: Content | None
+    login: tuple[str, str] | None = None
+    """User and password, for --digest."""
 
     def open_content(self) -> bytes | IO[bytes] | None:
         """The content for one request."""
@@ -60,7 +62,8 @@ def wanted_of(options: GetOptions, settings: ClientSettings) -> list[Wanted]:
         locate(url)  # before a file is read, or a password asked for
     content = content_of(options)
     fields = fields_of(options)
-    wanted = [_wanted(url, options, fields, content) for url in options.url]
+    login = None if options.user is None else _with_password(options.user)
+    wanted = [_wanted(url, options, fields, content, login) for url in options.url]
     for one in wanted:
         check_sendable(one, settings)
     return wanted
@@ -78,16 +81,19 @@ def request_of(wanted: Wanted, settings: ClientSettings) -> Request:
     return RequestMaker(settings, None).make(wanted.method, wanted.url, options).request
 
 
-def _wanted(url: str, options: GetOptions, fields: list[Field], content: Content | None) -> Wanted:
+def _wanted(
+    url: str, options: GetOptions, fields: list[Field], content: Content | None, login: bytes | None
+) -> Wanted:
     location = locate(url)
-    plain = location.url
-    if location.user:
-        plain = plain.replace(f"{location.user}@", "", 1)
-        if not any(name.lower() == "authorization" for name, _ in fields):
-            fields = [*fields, ("Authorization", basic(unquote_to_bytes(location.user)))]
+    plain = location.url.partition("#")[0]
+    login = unquote_to_bytes(location.user) if login is None else login
+    if login and not options.digest and not any(name.lower() == "authorization" for name, _ in fields):
+        fields = [*fields, ("Authorization", basic(login))]
     if options.in_query and isinstance(content, bytes):
         plain, content = with_parameters(plain, content.decode("utf-8", "replace")), None
-    return Wanted(options.verb, plain, fields, content)
+    user, _, password = login.decode("utf-8", "surrogateescape").partition(":")
+    digest = (user, password) if login and options.digest else None
+    return Wanted(options.verb, plain, fields, content, digest)
 
 
 # --- fields --------------------------------------------------------------------------------
@@ -107,8 +113,6 @@ def fields_of(options: GetOptions) -> list[Field]:
 
 def _fields_of_options(options: GetOptions) -> Iterator[Field]:
     """What other options than --header say, which overrides them (curl)."""
-    if options.user is not None:
-        yield "Authorization", basic(_with_password(options.user))
     if options.user_agent is not None:
         yield "User-Agent", options.user_agent or None
     if options.cookie:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from perdure.client.aio import AsyncClient
 from perdure.client.loop_wire import ClientWire
-from perdure.client.models import Response
+from perdure.client.models import Message, Response
 from perdure.client.urls import Origin
 from perdure.commands.report import Row
 from perdure.core import ClientConnection
@@ -25,7 +25,21 @@ SECRET = (b"authorization:", b"proxy-authorization:")
 """Fields whose value is not told."""
 
 
-def tell_request(number: int, method: str, response: Response) -> None:
+def tell_exchanges(number: int, response: Response) -> None:
+    """What was asked and what came, redirects and challenges before the last response included."""
+    for earlier in (*response.history, response):
+        tell_request(number, earlier.request.method, earlier)
+        tell_interims(earlier)
+        if earlier is not response:
+            logger.info(
+                "connection %d: %d %s; asks again",
+                earlier.connection.id,
+                earlier.status,
+                earlier.reason_phrase,
+            )
+
+
+def tell_request(number: int, method: str, response: Message) -> None:
     """Which connection a request went over."""
     used = response.connection
     how = f"after {used.idle_seconds:.3f} s idle, use {used.uses}" if used.reused else "just opened"
@@ -38,7 +52,7 @@ def tell_head(connection: int, octets: bytes) -> None:
     _tell_lines(connection, ">", map(_without_secret, head))
 
 
-def tell_interims(response: Response) -> None:
+def tell_interims(response: Message) -> None:
     """The heads of what came before the final response (1xx), and its own."""
     for interim in response.interims:
         head = start_line(response.http_version, interim.status, interim.reason_phrase or b"")
@@ -60,7 +74,7 @@ def tell_response(row: Row, response: Response) -> None:
     )
 
 
-def head_of(response: Response) -> bytes:
+def head_of(response: Message) -> bytes:
     """The head of a response, as received but for its line ends."""
     start = start_line(response.http_version, response.status, response.reason_phrase.encode("latin-1"))
     return start + b"".join(line.octets for line in response.fields) + b"\r\n"
