@@ -10,10 +10,11 @@ RFC 9110 §6.4, RFC 9112 §6.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from functools import partial
 from typing import IO, TypeAlias
+
+import msgspec
 
 from perdure.client.urls import form_encoded
 
@@ -141,8 +142,7 @@ def content_of(content: Source | None, data: Form | None, json_value: object) ->
     if (content is not None) + (data is not None) + (json_value is not None) > 1:
         raise TypeError("content: expected one of content, data and json, got more")
     if json_value is not None:
-        text = json.dumps(json_value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return Content(text.encode(), b"application/json")
+        return Content(msgspec.json.encode(json_value), b"application/json")
     if data is not None:
         return Content(form_encoded(data).encode("ascii"), b"application/x-www-form-urlencoded")
     return NO_CONTENT if content is None else Content(content)

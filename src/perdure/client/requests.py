@@ -16,6 +16,7 @@ from perdure.client.content import NO_CONTENT, Content, Form, Source, content_of
 from perdure.client.decoding import ACCEPT_ENCODING
 from perdure.client.errors import LocalProtocolError
 from perdure.client.headers import RequestHeaders
+from perdure.client.multipart import Files, multipart_of
 from perdure.client.request import Request as Model
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout, TimeoutSource, timeout_of
@@ -51,7 +52,10 @@ class Options(TypedDict, total=False):
         params: appended to the query of the URL.
         headers: these replace defaults of the same name; with None the default is left out.
         content: octets, text, a file or an iterable of octets; of an `AsyncClient` also asynchronous.
-        data: pairs to send as a form; json: a value to send as JSON. At most one of the three.
+        data: pairs to send as a form; json: a value to send as JSON, dataclasses, times and msgspec's
+            own types included. At most one of the three.
+        files: files to send as a form, with the pairs of `data`: {field: file}, or {field: (name, content,
+            media type, headers)} as far as you like; a file on disk is read as it is sent.
         expect_continue: content waits until the server asks for it, or for `continue_timeout`
             (RFC 9110 §10.1.1): a refusal then costs no upload.
         timeout: seconds, or parts of a `Timeout`; None for the settings' own, `math.inf` for none.
@@ -67,6 +71,7 @@ class Options(TypedDict, total=False):
     content: Source | None
     data: Form | None
     json: object
+    files: Files | None
     expect_continue: bool
     timeout: TimeoutSource | None
     server_hostname: str | None
@@ -235,7 +240,7 @@ class RequestMaker:
 
     def _parts(self, url: str, options: Options) -> tuple[Location, list[FieldLine], Content]:
         location = self._locate(url, options.get("params"), options.get("server_hostname"))
-        body = content_of(options.get("content"), options.get("data"), options.get("json"))
+        body = _body(options)
         lines = merged(self._defaults, options.get("headers"))
         if body.media_type and not _has(lines, b"content-type"):
             lines.append(make_line(b"Content-Type", body.media_type))
@@ -278,6 +283,15 @@ class RequestMaker:
         own = [line for line in lines if line.lowered == b"host"]
         others = [line for line in lines if line.lowered != b"host"] if own else lines
         return [*(own or [make_line(b"Host", location.host)]), *others]
+
+
+def _body(options: Options) -> Content:
+    files = options.get("files")
+    if not files:
+        return content_of(options.get("content"), options.get("data"), options.get("json"))
+    if options.get("content") is not None or options.get("json") is not None:
+        raise TypeError("content: expected files, with data or alone, got content or json beside them")
+    return multipart_of(options.get("data"), files)
 
 
 def _named(location: Location, server_hostname: str) -> Location:

@@ -138,12 +138,17 @@ def form_encoded(values: Mapping[str, object] | Iterable[tuple[str, object]]) ->
 
     True and False become "true" and "false", None becomes "".
     """
+    return urlencode(form_pairs(values))
+
+
+def form_pairs(values: Mapping[str, object] | Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    """The same pairs, before they are encoded."""
     pairs = values.items() if isinstance(values, Mapping) else values
     found: list[tuple[str, object]] = []
     for name, value in pairs:
         members = value if isinstance(value, list | tuple) else (value,)
         found.extend((name, _text(member)) for member in members)
-    return urlencode(found)
+    return found
 
 
 def _text(value: object) -> object:
