@@ -302,3 +302,15 @@ def test_a_final_response_to_the_expectation_keeps_the_content_back(perform: Per
         assert body_of(stage.heard()) == b""
 
     perform(scene, says(answer(b"", status=b"401 Unauthorized")), continue_timeout=1000.0)
+
+
+def test_a_refused_expectation_costs_no_upload(perform: Perform) -> None:
+    async def scene(stage: Stage) -> None:
+        response = await stage.ask("PUT", content=bytes(1000), expect_continue=True)
+        assert response.status == 417
+        assert stage.heard().endswith(b"\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+        fine = await stage.ask("GET", expect_continue=True)
+        assert (fine.status, b"Expect" in stage.heard(1)) == (200, False)
+
+    refused = answer(b"", status=b"417 Expectation Failed")
+    perform(scene, says(refused), says(answer(b"")), continue_timeout=1000.0)

@@ -190,3 +190,31 @@ def test_a_closed_client_says_so() -> None:
     client.close()
     with pytest.raises(perdure.ClientClosed):
         client.get("http://origin.test/")
+
+
+@pytest.mark.row("R114")
+def test_an_early_final_response_stops_an_upload_over_sockets() -> None:
+    """RFC 9110 §15.5.14: 413 while content still comes."""
+    octets = 64 << 20
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        received = 0
+
+        def refuse() -> None:
+            nonlocal received
+            connection, _ = listening.accept()
+            with connection:
+                received += len(connection.recv(65536))
+                connection.sendall(
+                    b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
+                )
+                while piece := connection.recv(65536):
+                    received += len(piece)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with perdure.Client() as client:
+            response = client.put(f"http://127.0.0.1:{listening.getsockname()[1]}/", content=bytes(octets))
+            assert (response.status, response.content) == (413, b"no")
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+        assert received < octets
