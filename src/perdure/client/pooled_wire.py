@@ -10,7 +10,7 @@ from typing import Any
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
 from perdure.wire.loop import LoopWire
-from perdure.wire.poll import READ, Waiter
+from perdure.wire.poll import Waiter
 
 NOT_ENTERED: Entry[Any] = Entry(0, None, None, 0.0)
 """Stands for the entry of a wire that was dialled and has not been entered in the ledger."""
@@ -37,7 +37,7 @@ class PooledWire(LoopWire):
             if own is None:  # in memory, where nothing lies between the peer and us
                 return False
             self._waiter = Waiter(own.fileno())
-        return self._waiter.wait(READ, 0.0)
+        return self._waiter.is_readable()
 
     def spent(self) -> bool:
         """Say whether the peer was seen to end it, or to send what nobody asked for."""

@@ -198,7 +198,7 @@ class RequestMaker:
         self._authorization = authorization
         self._logins = logins or {}
         self._server_hostname = server_hostname
-        self._remembered: dict[tuple[str, str], tuple[Location, Request]] = {}
+        self._remembered: dict[tuple[str, str], Asked] = {}
 
     def make(self, method: str, url: str, options: Options) -> Asked:
         """Make a request.
@@ -211,8 +211,7 @@ class RequestMaker:
         """
         settings = self._settings
         if not options:
-            location, request = self._remembered.get((method, url)) or self._plain(method, url)
-            return Asked(location, request, NO_CONTENT, settings, None)
+            return self._remembered.get((method, url)) or self._plain(method, url)
         location, lines, body = self._parts(url, options)
         lines = self._with_host(location, self._with_login(location, lines))
         request = Request(_method(method), location.target, lines, settings.version)
@@ -258,15 +257,16 @@ class RequestMaker:
                 whole = with_parameters(whole, more)
         return _named(locate(whole), server_hostname or self._server_hostname)
 
-    def _plain(self, method: str, url: str) -> tuple[Location, Request]:
+    def _plain(self, method: str, url: str) -> Asked:
+        """A request of which nothing but this is told; who asks for it again gets the same."""
         location = self._locate(url, None, None)
         lines = self._with_host(location, self._with_login(location, self._defaults))
         request = Request(_method(method), location.target, lines, self._settings.version)
         request.prepared = {}
         if len(self._remembered) >= REMEMBERED_REQUESTS:
             self._remembered.clear()
-        self._remembered[method, url] = location, request
-        return location, request
+        asked = self._remembered[method, url] = Asked(location, request, NO_CONTENT, self._settings, None)
+        return asked
 
     def _with_login(self, location: Location, lines: list[FieldLine]) -> list[FieldLine]:
         """Who asks: as the headers say, or the client, or the URL, or .netrc. RFC 9110 §11.6.2."""

@@ -38,6 +38,7 @@ from perdure.core.terms import DEFAULT_TERMS, Terms
 # Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_client.py).
 _IDLE, _SENDING, _DONE, _PHASE_DONE = State.IDLE, State.SENDING, State.DONE, Phase.DONE
 _NONE, _LENGTH = FramingKind.NONE, FramingKind.LENGTH
+_PERSISTS_11 = Reason.PERSISTS_11
 PERSISTENCE_OPTIONS: Final = (b"close", b"keep-alive")
 _ORIGIN = NextHop.ORIGIN
 REMEMBERED_HEAD_OCTETS: Final = 2048
@@ -240,6 +241,35 @@ class ClientConnection(Connection):
         if self._outstanding:
             self._incomplete("before its response")
         self.end(Reason.PEER_CLOSED)
+
+    def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
+        """As `Connection.send_whole`. RFC 9112 §6.2.
+
+        A request that was said before, on a connection where nothing else is under way, costs 0.5 µs
+        instead of 0.9 (bench/bench_client.py).
+        """
+        if type(head) is Request and head.prepared is not None and self._may_say_again():
+            said = head.prepared.get((len(content), self._terms.persist))
+            if said is not None:
+                octets, self._outgoing, sent, self._close_sent = said
+                self.reason = None
+                self._interims = self._stray = 0
+                self._outstanding.append((head.method, sent, head.fields))
+                self.own_state = _DONE
+                return octets + content if content else octets
+        return super().send_whole(head, content)
+
+    def _may_say_again(self) -> bool:
+        """True if a request that was said before may be said now as it was."""
+        reason = self.reason
+        return (
+            self.own_state is _IDLE
+            and self.peer_state is _IDLE
+            and (reason is None or reason is _PERSISTS_11)
+            and self.limit is None
+            and not (self._close_sent or self.half_closed)
+            and self.next_hop is _ORIGIN
+        )
 
     def _send_head(self, head: Request | Response, length: int | None) -> bytes:
         pipelined = self.own_state is _DONE and bool(self._outstanding)
