@@ -231,6 +231,11 @@ class AsyncClient:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()
 
+    @property
+    def shared(self) -> Shared:
+        """What its exchanges share, for what watches them (`adapters.telemetry`)."""
+        return self._shared
+
     async def aclose(self) -> None:
         """Close every connection; requests under way fail with `ClientClosed`. Idempotent."""
         await self._pool.aclose()

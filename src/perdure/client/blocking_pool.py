@@ -57,9 +57,8 @@ class BlockingPool:
     """The connections of one client; safe to use from every thread.
 
     Attributes:
-        settings: `ClientSettings`.
-        dialler: what makes the connections.
-        now: monotonic seconds.
+        settings: `ClientSettings`. dialler: what makes the connections.
+        now: monotonic seconds. ended: told of each connection that ends, and why.
     """
 
     def __init__(
@@ -74,6 +73,7 @@ class BlockingPool:
         self.now = network.now
         self._make_connection = make_connection
         self._watch = IdleWatch()
+        self.ended: Callable[[Entry[Any], Reason], None] = log_closed
         self._closed = False
         self._begin()
 
@@ -354,7 +354,7 @@ class BlockingPool:
         """Without the lock: close, and ring who has to dial or may go on."""
         for action in actions:
             if isinstance(action, Close):
-                log_closed(action.entry, action.reason)
+                self.ended(action.entry, action.reason)
                 action.entry.handle.wire.close()
                 continue
             bell = self._bells.get(action.ticket)

@@ -50,7 +50,13 @@ class Handle(Protocol):
 
 
 class Pool(Protocol):
-    """Where connections come from, as the flow sees it."""
+    """Where connections come from, as the flow sees it.
+
+    Attributes:
+        ended: told of each connection that ends, and why.
+    """
+
+    ended: Callable[[Entry[Any], Reason], None]
 
     def now(self) -> float:
         """Monotonic seconds."""

@@ -23,7 +23,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from perdure.client.errors import ClientClosed, ExchangeError
 from perdure.client.lease import Granted, Lease, patience, refusal, warmed
@@ -70,7 +70,7 @@ class LoopPool(Generic[W]):
         ledger: what decides; read it, never call it.
         deadline: when the ledger has something to expire; looked at by the loop's sweep.
         dialler: what makes the connections.
-        now: monotonic seconds.
+        now: monotonic seconds. ended: told of each connection that ends, and why.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class LoopPool(Generic[W]):
         self.ledger: Ledger[W] = Ledger(settings.pool(random.random()))
         self.deadline = math.inf
         self.dialler = LoopDialler(settings, network, factory, tls)
+        self.ended: Callable[[Entry[Any], Reason], None] = log_closed
         self._leases: dict[Ticket, Lease] = {}
         self._names = LoopNames(self.ledger, self.dialler, self._act)
         self._dials = LoopDials(self.dialler, self._enter, self._dial_failed)
@@ -310,7 +311,7 @@ class LoopPool(Generic[W]):
         while actions:
             for action in actions:
                 if isinstance(action, Close):
-                    log_closed(action.entry, action.reason)
+                    self.ended(action.entry, action.reason)
                     action.entry.handle.ended_by_pool(action.reason)
                 elif isinstance(action, Grant):
                     self._grant(action.ticket)

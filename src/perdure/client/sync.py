@@ -185,6 +185,11 @@ class Client:
         """Count the connections there are and what was asked; it never changes afterwards."""
         return self._pool.statistics()
 
+    @property
+    def shared(self) -> Shared:
+        """What its exchanges share, for what watches them (`adapters.telemetry`)."""
+        return self._shared
+
     def close(self) -> None:
         """Close every connection; one in use by another thread, once its exchange is over. Idempotent."""
         self._pool.close()

@@ -45,12 +45,15 @@ class Handler(BaseHTTPRequestHandler):
         except (ConnectionError, ssl.SSLError):
             self.close_connection = True
 
+    hints: ClassVar[dict[str, str]] = {}
+    """Sent with every response."""
+
     def answer(
         self, content: bytes, media_type: str = "text/plain", status: int = 200, **fields: str
     ) -> None:
-        """Send a response of known length."""
+        """Send a response of known length; "_" stands for "-" in the names of fields."""
         self.send_response(status)
-        for name, value in fields.items():
+        for name, value in (fields | self.hints).items():
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(content)))
@@ -65,6 +68,8 @@ class Handler(BaseHTTPRequestHandler):
     def begin_chunks(self, media_type: str) -> None:
         """Send the head of a response of unknown length."""
         self.send_response(200)
+        for name, value in self.hints.items():
+            self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Type", media_type)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
