@@ -301,3 +301,25 @@ def test_https_verifies_the_server_and_shakes_hands_once(prefer_uvloop: bool, tm
             await peer.wait_lost()
 
     run(asyncio.wait_for(main(), 20.0), prefer_uvloop=prefer_uvloop)
+
+
+def test_waiting_for_a_connection_has_a_limit_of_its_own() -> None:
+    """A part of a `Timeout` limits that part alone."""
+
+    async def main() -> None:
+        network = MemoryNetwork()
+        network.script(Fault("client", 0, "unanswered"), 0)
+        async with perdure.AsyncClient(network=network, max_per_origin=1) as client:
+            first = asyncio.ensure_future(
+                client.get("http://origin.test/", timeout=perdure.Timeout(connect=3.0))
+            )
+            await asyncio.sleep(0)
+            began = network.now()
+            with pytest.raises(perdure.PoolTimeout):
+                await client.get("http://origin.test/", timeout={"pool": 1.0})
+            assert 1.0 <= network.now() - began < 1.3
+            with pytest.raises(perdure.ConnectTimeout):
+                await first
+            assert 3.0 <= network.now() - began < 3.3
+
+    run_virtual(main())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -218,3 +220,34 @@ def test_an_early_final_response_stops_an_upload_over_sockets() -> None:
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
         assert received < octets
+
+
+@pytest.mark.parametrize("skipped", [0, 1000])
+def test_a_file_goes_out_from_where_it_stands_and_a_second_time_after_a_redirect(
+    tmp_path: Path, skipped: int
+) -> None:
+    octets = random.Random(1).randbytes(3 << 20)
+    path = tmp_path / "file"
+    path.write_bytes(octets)
+    received: list[bytes] = []
+    heads = [b"307 Temporary Redirect\r\nLocation: /again", b"200 OK"]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def take() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as reader:
+                for head in heads:
+                    lines = b"".join(iter(reader.readline, b"\r\n"))
+                    length = int(lines.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+                    received.append(reader.read(length))
+                    connection.sendall(b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        with perdure.Client(follow_redirects=True) as client, path.open("rb") as file:
+            file.seek(skipped)
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+            assert client.put(url, content=file).status == 200
+            assert file.tell() == len(octets)
+        thread.join(PATIENCE_SECONDS)
+    assert received == [octets[skipped:]] * 2

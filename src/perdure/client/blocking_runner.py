@@ -10,7 +10,8 @@ from perdure.client.effects import HEAD, LEASE, PULL, RECEIVE, SEND_LAST, Effect
 from perdure.client.exchange import Exchange
 from perdure.core.pool import Entry
 from perdure.core.retry import is_repeatable
-from perdure.wire.blocking import StreamWire
+from perdure.wire.blocking import BlockingWire, StreamWire
+from perdure.wire.sendfile import FileSlice, send_file_or_receive
 
 SENT = (None, None)
 SMALL_OCTETS = 16384
@@ -66,13 +67,25 @@ class BlockingRunner:
         if kind == LEASE:
             return self._lease(what)
         if kind == PULL:
-            return asked.content.pull()
+            return asked.content.pull_slice() if self._takes_files() else asked.content.pull()
         deadline = self._now() + asked.write_timeout
+        if type(what) is FileSlice:
+            wire = self._handle.wire
+            assert isinstance(wire, BlockingWire), "slices are pulled for no other"
+            taken, arrived = send_file_or_receive(wire, what, deadline)
+            return (what.after(taken) if taken < len(what) else None), arrived
         if kind == SEND_LAST and len(what) <= SMALL_OCTETS:
             self._handle.wire.send(what, deadline)
             return SENT
         taken, arrived = self._handle.wire.send_or_receive(what, deadline)
         return (what[taken:] if taken < len(what) else None), arrived
+
+    def _takes_files(self) -> bool:
+        """Whether what is sent goes as it is to a socket: plain, its length announced."""
+        if self.exchange.asked.declares_chunks or not hasattr(self, "_handle"):
+            return False
+        wire = self._handle.wire
+        return type(wire) is BlockingWire and not wire.tls
 
     def _lease(self, fresh: bool) -> Entry[BlockingHandle]:
         asked = self.exchange.asked

@@ -17,6 +17,7 @@ from typing import IO, TypeAlias
 import msgspec
 
 from perdure.client.urls import form_encoded
+from perdure.wire.sendfile import FileSlice, descriptor_of
 
 PIECE_OCTETS = 65536
 """Octets are handed to the wire in pieces of this size, so that an early response is seen."""
@@ -116,6 +117,17 @@ class Content:
         if not isinstance(self._iterator, Iterator):
             raise TypeError("content: an asynchronous iterator needs an AsyncClient")
         return _octets(next(self._iterator, None))
+
+    def pull_slice(self) -> FileSlice | bytes | None:
+        """As `pull`, of a file on disk all that is left of it, unread."""
+        file, length = self._file, self.length
+        descriptor = None if file is None or length is None else descriptor_of(file)
+        if file is None or length is None or descriptor is None or self._position is None:
+            return self.pull()
+        end = self._position + length
+        begins = file.tell()
+        file.seek(end)  # as if it had been read
+        return FileSlice(descriptor, begins, end - begins) if begins < end else None
 
     async def pull_async(self) -> bytes | None:
         """Return the next piece, None at the end. Raises what the source raises."""
