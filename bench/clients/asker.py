@@ -25,6 +25,13 @@ class Answer(NamedTuple):
     content: bytes
 
 
+def name_of(error: BaseException) -> str:
+    """What an error is called: its class, and of libcurl, which has one class for all, the number too."""
+    name = type(error).__name__
+    curl = type(error).__module__ == "pycurl" and error.args
+    return f"CURLE_{error.args[0]}" if curl else name
+
+
 class AskerOnLoop(Protocol):
     """A client on asyncio."""
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bench.clients import lanes
-from bench.clients.asker import Answer, AskerInThreads, AskerOnLoop
+from bench.clients.asker import Answer, AskerInThreads, AskerOnLoop, name_of
 
 PATIENCE_SECONDS: Final = 60.0
 """For one request on an event loop, all in all: whatever goes wrong, a run comes to its end."""
@@ -42,7 +42,7 @@ def lanes_of(command: dict[str, Any]) -> list[lanes.Lane]:
 def report(answer: Answer | BaseException, began: float) -> dict[str, Any]:
     seconds = time.monotonic() - began
     if isinstance(answer, BaseException):
-        return {"error": type(answer).__name__, "text": str(answer)[:200], "seconds": seconds}
+        return {"error": name_of(answer), "text": str(answer)[:200], "seconds": seconds}
     shown = answer.content[:CONTENT_SHOWN].decode("latin-1")
     return {"status": answer.status, "content": shown, "length": len(answer.content), "seconds": seconds}
 

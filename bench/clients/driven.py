@@ -42,8 +42,7 @@ class Driven:
         assert self.process.stdout is not None
         line = ""
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps({"do": kind, **command}) + "\n")
-            self.process.stdin.flush()
+            print(json.dumps({"do": kind, **command}), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
         if not line:
             raise ClientEnded(f"{self.name}: its process ended with status {self.process.wait()}")
@@ -55,21 +54,19 @@ class Driven:
 def driven(subject: Subject) -> Iterator[Driven]:
     """Start a client; it is ended afterwards."""
     path = os.pathsep.join([str(TOP), str(TOP / "src")]) if subject.ours else str(TOP)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [str(interpreter_of(subject.requirements)), "-m", "bench.clients.drive", subject.module],
         cwd=TOP,
         env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield Driven(process, subject.name)
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
+    ) as process:
+        try:
+            yield Driven(process, subject.name)
+            assert process.stdin is not None
             process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5.0)
-    finally:
-        process.kill()
-        process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5.0)
+        finally:
+            process.kill()

@@ -1,7 +1,7 @@
 """Requests in lanes: each lane asks, rests for a gap, and asks again. What a race consists of.
 
-Usually every lane has an origin of its own, so that its connection lies idle for the whole gap. Lanes that ask
-together have one origin, ask it at the same moment and rest for the same gap.
+Usually every lane has an origin of its own, so that its connection lies idle for the whole gap. Lanes that
+ask together have one origin, ask it at the same moment and rest for the same gap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.clients.asker import Answer, AskerInThreads, AskerOnLoop
+from bench.clients.asker import Answer, AskerInThreads, AskerOnLoop, name_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Tally:
 def fault_of(answer: Answer | Exception, wanted: bytes) -> str:
     """What is wrong with an answer; "" where nothing is."""
     if isinstance(answer, Exception):
-        return type(answer).__name__
+        return name_of(answer)
     if answer.status != 200:
         return f"status {answer.status}"
     return "" if answer.content == wanted else "foreign answer"

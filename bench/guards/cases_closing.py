@@ -106,7 +106,7 @@ ROWS = group(
     Row("second-get", "ends on a second request: GET", (ends_on_second,), last, REPEATED, "9112 §9.3.1"),
     Row(
         "second-put",
-        "the same: PUT",
+        "ends on a second request: PUT",
         (ends_on_second,),
         last,
         REPEATED,
@@ -115,7 +115,7 @@ ROWS = group(
     ),
     Row(
         "second-post",
-        "the same: POST",
+        "ends on a second request: POST",
         (ends_on_second,),
         last,
         NOT_REPEATED,
@@ -132,7 +132,7 @@ ROWS = group(
     ),
     Row(
         "second-post-rst",
-        "the same: POST",
+        "resets on a second request: POST",
         (resets_on_second,),
         last,
         NOT_REPEATED,
@@ -150,7 +150,7 @@ ROWS = group(
     ),
     Row(
         "write-post",
-        "the same: POST",
+        "resets while 8 MiB are written: POST",
         (resets_second_head,),
         last,
         NOT_REPEATED,
@@ -160,7 +160,7 @@ ROWS = group(
     Row("first-get", "ends on the first request of a connection: GET", (ends_on_first,), last, asks=(Ask(),)),
     Row(
         "first-post",
-        "the same: POST",
+        "ends on the first request of a connection: POST",
         (ends_on_first,),
         last,
         NOT_REPEATED,

@@ -16,6 +16,13 @@ def says(fields: tuple[str, ...], version: str, talk: Talk) -> None:
         talk.say(answer(path, *fields, version=version))
 
 
+def counts_down(talk: Talk) -> None:
+    """One more request is promised, and then none."""
+    for left in (1, 0):
+        talk.say(answer(talk.request(), KEEP, f"Keep-Alive: timeout=60, max={left}"))
+    talk.serve()
+
+
 def said(*fields: str, version: str = "1.1") -> tuple[partial[None]]:
     return (partial(says, fields, version),)
 
@@ -86,8 +93,8 @@ ROWS = group(
     ),
     Row(
         "hint-max",
-        "`Keep-Alive: max=1`, third request",
-        said(KEEP, "Keep-Alive: timeout=60, max=1"),
+        "`Keep-Alive: max=1`, then `max=0`, but it stays open: third request",
+        (counts_down,),
         last,
         asks=(Ask(), Ask(), Ask()),
     ),

@@ -64,7 +64,9 @@ ROWS = group(
         EITHER,
         "9112 §9.2",
     ),
-    Row("behind-chunks", "the same behind a last chunk", (behind_chunks,), last, EITHER, "9112 §9.2"),
+    Row(
+        "behind-chunks", "a second response behind a last chunk", (behind_chunks,), last, EITHER, "9112 §9.2"
+    ),
     Row(
         "behind-rubbish",
         "content goes on beyond Content-Length",
@@ -84,7 +86,7 @@ ROWS = group(
     ),
     Row(
         "idle-200-post",
-        "the same, then POST",
+        "a response while idle, then POST",
         (partial(while_idle, EVIL),),
         last,
         EITHER,
@@ -109,7 +111,15 @@ ROWS = group(
         "9110 §15.5.9",
         LATER,
     ),
-    Row("idle-408-post", "the same, then POST", (late_and_gone,), last, EITHER, "9110 §15.5.9", LATER_POST),
+    Row(
+        "idle-408-post",
+        "408 and FIN while idle, then POST",
+        (late_and_gone,),
+        last,
+        EITHER,
+        "9110 §15.5.9",
+        LATER_POST,
+    ),
     Row(
         "idle-408-open",
         "408 while idle, no FIN",

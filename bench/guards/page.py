@@ -27,7 +27,8 @@ a socket of loopback to the client at the head of the column; none is copied fro
 
 **{mark}** marks a cell that differs from what the section at the end of its row asks for (MUST or SHOULD),
 or, where it leaves the choice (sending an idempotent request again), loses a request that could be saved;
-rows without a section are told, not judged; `–` was not measured. Of {judged} rows that are so judged, each agrees with:
+rows without a section are told, not judged; `–` was not measured. Of {judged} rows that are so judged, each
+agrees with:
 
 {agreements}
 

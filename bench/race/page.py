@@ -26,9 +26,9 @@ sends it twice?
 
 The server stands behind a [relay](../bench/race/relay.py) that delays octets and ends of connections by
 {delay:.0f} ms each way. Each client asks over {lanes} lanes of GET and as many of POST at the same time,
-{asked} requests each, and rests {lowest:.1f} to {highest:.1f} s between an answer and the next request of a lane.
-Every lane has an origin of its own (its own port), save in the last race. It is one client object for all lanes, with its
-defaults; caps were raised where they are below the number of lanes
+{asked} requests each, and rests {lowest:.1f} to {highest:.1f} s between an answer and the next request of a
+lane. Every lane has an origin of its own (its own port), save in the last race. It is one client object for
+all lanes, with its defaults; caps were raised where they are below the number of lanes
 ([how each was made](../bench/clients/asker.py)).
 
 * *failed*: what the caller got instead of its answer: an error, a 408, or another request's answer.

@@ -77,19 +77,18 @@ class OriginRunning:
 @contextlib.contextmanager
 def origin(variant: Variant, requests: int, lanes: int) -> Iterator[OriginRunning]:
     """Start the server of a race; it is ended afterwards."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "bench.race.origin", variant.name, str(requests), str(lanes)],
         cwd=TOP,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield OriginRunning(process, json.loads(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield OriginRunning(process, json.loads(process.stdout.readline()))
+        finally:
+            process.kill()
 
 
 def lanes_of(variant: Variant, ports: dict[str, list[int]], count: int) -> list[Lane]:

@@ -208,6 +208,8 @@ class LoopPool(Generic[W]):
         hint_max: int | None = None,
     ) -> None:
         """End a lease whose response was received to its end; see `Ledger.release`."""
+        if entry.handle.spent() and reason.persists:  # it ended behind its response: nobody tells us again
+            reason = Reason.PEER_CLOSED
         self.ledger.release(entry, self.now(), reason, hint_timeout, hint_max)
         self._act()
 
