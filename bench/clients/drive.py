@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from bench.clients import lanes
 from bench.clients.asker import Answer, AskerInThreads, AskerOnLoop, name_of
+from bench.clients.standstill import Standstill
 
 PATIENCE_SECONDS: Final = 60.0
 """For one request on an event loop, all in all: whatever goes wrong, a run comes to its end."""
@@ -67,7 +68,9 @@ async def serve_on_loop(module: Any) -> None:
             await asker.end()
             say({})
         elif kind == "lanes":
-            say(await lanes.run_on_loop(asker, lanes_of(command)))
+            with Standstill() as standstill:
+                told = await lanes.run_on_loop(asker, lanes_of(command))
+            say({"methods": told, "stood_still": standstill.longest})
         else:
             began = time.monotonic()
             try:
@@ -99,7 +102,9 @@ def serve_in_threads(module: Any) -> None:
             asker.end()
             say({})
         elif kind == "lanes":
-            say(lanes.run_in_threads(asker, lanes_of(command)))
+            with Standstill() as standstill:
+                told = lanes.run_in_threads(asker, lanes_of(command))
+            say({"methods": told, "stood_still": standstill.longest})
         else:
             began = time.monotonic()
             try:

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from typing import Any, Final
 
+from bench.clients.standstill import Standstill
 from bench.race import relay
 from bench.race.variant import DELAY_SECONDS, LIMIT_SECONDS, VARIANTS, Variant
 
@@ -152,8 +153,10 @@ async def serve(variant: Variant, requests: int, lanes: int) -> None:
         relays += [one for one, _ in opened]
         ports[method] = [number for _, number in opened]
     print(json.dumps(ports), flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-    print(json.dumps(counted(origin, seen)), flush=True)
+    with Standstill() as standstill:
+        await loop.run_in_executor(None, sys.stdin.read)
+    told = {"methods": counted(origin, seen), "stood_still": standstill.longest}
+    print(json.dumps(told), flush=True)
     for one in [server, *relays]:
         one.close()
 

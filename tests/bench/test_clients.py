@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from bench.clients import drive, lanes
 from bench.clients.asker import Answer, name_of
 from bench.clients.driven import ClientEnded, driven
 from bench.clients.lanes import Lane, Tally
+from bench.clients.standstill import STEP_SECONDS, Standstill
 from bench.clients.subjects import OURS, SUBJECTS, Subject
 from tests.programs import raw_server, read_heads
 
@@ -102,6 +105,20 @@ def test_all_requests_of_all_lanes_are_asked_and_counted(on_loop: bool, together
         told = lanes.run_in_threads(counting, some)
     assert told == {"GET": {"asked": 12, "failed": {"TimeoutError": 6}, "worst": 2}}
     assert len(set(counting.urls)) == 12
+
+
+def test_a_process_that_could_not_run_is_told() -> None:
+    with Standstill() as standstill:
+        time.sleep(2 * STEP_SECONDS)
+        sys.setswitchinterval(5.0)  # the interpreter's own lock stands for a busy machine
+        try:
+            until = time.monotonic() + 0.2
+            while time.monotonic() < until:
+                pass
+        finally:
+            sys.setswitchinterval(0.005)
+        time.sleep(2 * STEP_SECONDS)
+    assert standstill.longest > 0.1
 
 
 @pytest.mark.parametrize(

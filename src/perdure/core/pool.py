@@ -258,6 +258,7 @@ class Ledger(Upkeep[Handle]):
         home = self._origins[entry.origin]
         if entry.uses > 1:
             home.learning.saw_survival(entry.idle_seconds, now)
+        home.saw_exchange(now - entry.idle_since - entry.idle_seconds)
         if rtt is not None:
             entry.rtt = rtt
         if hint_timeout is not None:

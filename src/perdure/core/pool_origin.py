@@ -32,6 +32,10 @@ from perdure.core.reason import Reason
 LEAST_MARGIN_SECONDS: Final = 0.05
 ROUND_TRIPS: Final = 2.0
 """The margin: one for the request and the news of a close to cross, one for jitter."""
+SLOWEST_PACE_SECONDS: Final = 0.1
+"""An exchange that takes longer tells how long the origin thinks; nobody waits for a canary that long."""
+PACE_FORGOTTEN: Final = 0.125
+"""The part of a slow exchange that each quicker one makes forgotten."""
 _IDLE_LIMIT: Final = Reason.IDLE_LIMIT  # a member of an Enum costs 0.16 µs to look up, every release
 RIPE_MARGINS: Final = 2.0
 """A first canary is left alone until it has proven this many margins."""
@@ -53,6 +57,8 @@ class Origin(Generic[Handle]):
         seekers: tickets that a dial under way will serve, at most `dials`; `waiting`: tickets
             without one, all younger. Both in order of service.
         learning: what is remembered of idle times, and `outage` of dials.
+        pace: how long exchanges lately took, the slowest counting most. A dial may be answered by a
+            proxy nearby, or by a kernel whose programs wait for a processor; an exchange is not.
         lined_up: number of the first waiting ticket as it stands in the ledger's line; else 0.
         spared_until: how long canaries are left to ripen at somebody's cost; infinite: no need so far.
         resumes_at: when the ledger looks at who waits for the end of a pause; else infinite.
@@ -61,7 +67,7 @@ class Origin(Generic[Handle]):
 
     __slots__ = (
         "_settings", "dials", "entries", "idle", "key", "learning", "lined_up", "looked_up_at",
-        "outage", "resumes_at", "seekers", "spared_until", "waiting",
+        "outage", "pace", "resumes_at", "seekers", "spared_until", "waiting",
     )  # fmt: skip
 
     def __init__(self, key: Hashable, settings: PoolSettings) -> None:
@@ -73,6 +79,7 @@ class Origin(Generic[Handle]):
         self.seekers: OrderedDict[Ticket, None] = OrderedDict()
         self.waiting = Waiting()
         self.learning = Learning()
+        self.pace = 0.0
         self.outage = Outage()
         self.lined_up = 0
         self.spared_until = self.resumes_at = math.inf
@@ -127,11 +134,22 @@ class Origin(Generic[Handle]):
             return True
         if need is FRESH or not entry.uses:
             return False
-        margin = margin_of(entry)
+        margin = self.margin(entry)
         reach = now - entry.idle_since + margin
         if now + margin >= entry.idle_deadline or reach >= self.learning.caution(now):
             return False
         return entry.hint_timeout is not None or reach < self.proven(now)
+
+    def margin(self, entry: Entry[Handle]) -> float:
+        """Seconds to stay below a limit, so that a request arrives before a close leaves."""
+        return max(LEAST_MARGIN_SECONDS, ROUND_TRIPS * max(entry.rtt, self.pace))
+
+    def saw_exchange(self, seconds: float) -> None:
+        """Note how long an exchange took from its lease to its release."""
+        if seconds > SLOWEST_PACE_SECONDS:
+            seconds = SLOWEST_PACE_SECONDS
+        pace = self.pace
+        self.pace = seconds if seconds > pace else pace + (seconds - pace) * PACE_FORGOTTEN
 
     def still_suits(self, entry: Entry[Handle], need: Need, now: float) -> bool:
         """Say whether a connection granted a while ago may be taken now."""
@@ -168,7 +186,7 @@ class Origin(Generic[Handle]):
             When to look again.
         """
         if now >= self.spared_until or self.spared_until == math.inf:
-            self.spared_until = now + SPARED_RIPENINGS * RIPE_MARGINS * margin_of(canary)
+            self.spared_until = now + SPARED_RIPENINGS * RIPE_MARGINS * self.margin(canary)
         return min(self.ripens_at(canary, now), self.spared_until)
 
     def ripens_at(self, canary: Entry[Handle], now: float) -> float:
@@ -180,21 +198,13 @@ class Origin(Generic[Handle]):
         Returns:
             The time; or minus infinity where that is proven already, or cannot be.
         """
-        margin = margin_of(canary)
+        margin = self.margin(canary)
         age = RIPE_MARGINS * margin
         if not canary.uses or self.learning.proven(now) >= UNRIPE_MARGINS * margin:
             return -math.inf
         if self.learning.caution(now) <= age or canary.idle_since + age >= canary.idle_deadline:
             return -math.inf
         return canary.idle_since + age
-
-
-def margin_of(entry: Entry[Handle]) -> float:
-    """Seconds to stay below a limit, so that a request arrives before a close leaves.
-
-    RFC 9112 §9.5.
-    """
-    return max(LEAST_MARGIN_SECONDS, ROUND_TRIPS * entry.rtt)
 
 
 def age_deadline(settings: PoolSettings, number: int, now: float) -> float:

@@ -1,0 +1,42 @@
+"""How far below a limit a request keeps that may not be repeated (9112 §9.5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.core.pool import Ticket
+from tests.core.pool_driver import Driver
+
+
+@pytest.fixture
+def pool() -> Driver:
+    return Driver()
+
+
+@pytest.mark.parametrize(("exchange", "oldest"), [(0.0, 29.95), (0.04, 29.92), (0.1, 29.8), (3.0, 29.8)])
+def test_margin_is_two_exchanges_where_these_are_slower_than_the_dial(
+    pool: Driver, exchange: float, oldest: float
+) -> None:
+    """A dial that is answered nearby says nothing of the way to who ends idle connections."""
+    pool.idle()
+    pool.now = 30.0
+    entry = pool.used()
+    pool.now += exchange
+    pool.release(entry)
+    idle_since = pool.now
+    pool.now = idle_since + oldest + 0.001
+    assert isinstance(pool.ask(repeatable=False), Ticket)
+    pool.now = idle_since + oldest - 0.001
+    assert pool.used(repeatable=False) is entry
+
+
+def test_slow_exchange_is_forgotten_by_quicker_ones(pool: Driver) -> None:
+    (entry,) = pool.idle()
+    for seconds in (0.1, *[0.001] * 40):
+        assert pool.used() is entry
+        pool.now += seconds
+        pool.release(entry)
+    pool.now += 30.0
+    pool.release(pool.used())
+    pool.now += 29.94
+    assert pool.used(repeatable=False) is entry
