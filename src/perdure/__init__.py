@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from perdure.client.errors import LocalProtocolError as LocalProtocolError
     from perdure.client.errors import NoResponse as NoResponse
     from perdure.client.errors import PoolTimeout as PoolTimeout
+    from perdure.client.errors import ProxyAuthenticationRequired as ProxyAuthenticationRequired
+    from perdure.client.errors import ProxyError as ProxyError
+    from perdure.client.errors import ProxyRefused as ProxyRefused
     from perdure.client.errors import ReadError as ReadError
     from perdure.client.errors import ReadTimeout as ReadTimeout
     from perdure.client.errors import RedirectError as RedirectError
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from perdure.client.headers import Headers as Headers
     from perdure.client.models import ConnectionUse as ConnectionUse
     from perdure.client.models import Response as Response
+    from perdure.client.proxies import Proxies as Proxies
     from perdure.client.request import Request as Request
     from perdure.client.settings import ClientSettings as ClientSettings
     from perdure.client.sync import Client as Client
@@ -59,12 +63,14 @@ HOMES: Final = {
     "perdure.client.digest": "DigestAuth",
     "perdure.client.errors": (
         "ClientClosed ConnectError ConnectTimeout ContentNotRepeatable DecodingError ExchangeError "
-        "InvalidURL LocalProtocolError NoResponse PoolTimeout ReadError ReadTimeout RedirectError "
+        "InvalidURL LocalProtocolError NoResponse PoolTimeout ProxyAuthenticationRequired ProxyError "
+        "ProxyRefused ReadError ReadTimeout RedirectError "
         "RemoteProtocolError ResponseConsumed ResponseIncomplete StatusError TimeoutExpired "
         "TooManyRedirects WriteError WriteTimeout"
     ),
     "perdure.client.headers": "Headers",
     "perdure.client.models": "ConnectionUse Response",
+    "perdure.client.proxies": "Proxies",
     "perdure.client.request": "Request",
     "perdure.client.settings": "ClientSettings",
     "perdure.client.sync": "Client StreamedResponse",

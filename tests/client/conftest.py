@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ from perdure.wire.virtual import VirtualLoop, run_virtual
 
 PATIENCE_SECONDS = 20.0
 LATENCY = 0.001
+BASE = "http://origin.test"
 BLANK = b"\r\n\r\n"
 
 Peer = Callable[[], Script]
@@ -249,7 +251,13 @@ class ScriptedPeer(RawPeer):
 
 
 async def direct(network: Network, scene: Scene, scripts: Sequence[Peer], settings: Any) -> None:
-    """Set the stage on an event loop, perform, and clear it away."""
+    """Set the stage on an event loop, perform, and clear it away.
+
+    Args:
+        settings: of the client; `as_proxy` with user information, such as "alice:secret@", makes the peers
+            proxies on the way to http://origin.test, instead of the origin, and `through` says
+            how they are spoken to.
+    """
     peers: list[ScriptedPeer] = []
     changed = asyncio.Event()
     waiting = iter(scripts)
@@ -259,9 +267,12 @@ async def direct(network: Network, scene: Scene, scripts: Sequence[Peer], settin
         return peers[-1]
 
     listener = await network.listen(make, "127.0.0.1:0")
+    base = listener.urls("http")[0]
+    if (user := settings.pop("as_proxy", None)) is not None:
+        settings["proxy"], base = _proxies(settings, base.replace("//", f"//{user}")), BASE
     try:
         async with perdure.AsyncClient(network=network, **settings) as client:
-            await scene(LoopStage(client, peers, listener.urls("http")[0], changed))
+            await scene(LoopStage(client, peers, base, changed))
     finally:
         listener.close()
         for peer in peers:
@@ -270,6 +281,11 @@ async def direct(network: Network, scene: Scene, scripts: Sequence[Peer], settin
         await asyncio.gather(*[peer.playing for peer in peers], return_exceptions=True)
         for peer in peers:
             await peer.wait_lost()
+
+
+def _proxies(settings: dict[str, Any], url: str) -> perdure.Proxies:
+    through: perdure.Proxies = settings.pop("through", perdure.Proxies())
+    return dataclasses.replace(through, url=url)
 
 
 def silent() -> Script:
@@ -296,6 +312,8 @@ def on_uvloop(scene: Scene, *scripts: Peer, **settings: Any) -> None:
 def blocking(scene: Scene, *scripts: Peer, **settings: Any) -> None:
     """Perform with the client of threads, in virtual time."""
     network = ScriptedNetwork(scripts)  # time passes only while the client waits
+    if (user := settings.pop("as_proxy", None)) is not None:
+        settings["proxy"] = _proxies(settings, f"http://{user}proxy.test:3128")
     with perdure.Client(network=network, **settings) as client:
         finish(scene(BlockingStage(client, network)))
 

@@ -23,6 +23,7 @@ from perdure.client.loop_response import AsyncStreamedResponse
 from perdure.client.loop_runner import LoopRunner
 from perdure.client.loop_wire import ClientWire
 from perdure.client.models import Response
+from perdure.client.proxies import FROM_ENVIRONMENT, ProxySource
 from perdure.client.request import Request
 from perdure.client.requests import Asked, HeaderSource, Options, SendOptions
 from perdure.client.settings import ClientSettings
@@ -61,6 +62,7 @@ class AsyncClient:
         follow_redirects: bool = False,
         max_redirects: int = 20,
         event_hooks: Mapping[str, Iterable[Hook]] | None = None,
+        proxy: ProxySource = FROM_ENVIRONMENT,
         trust_env: bool = True,
         verify: Verification = True,
         cert: Certificate | None = None,
@@ -83,14 +85,13 @@ class AsyncClient:
             follow_redirects, max_redirects: whether redirects are followed, and how many.
             event_hooks: {"request": [...], "response": [...]}: functions, asynchronous or not, that get
                 each `Request` before it is sent, and each response once its head is here.
-            trust_env: whether the environment is asked, such as for a .netrc.
+            proxy: URL of a proxy for every origin, a `Proxies`, or None; else the environment's.
+            trust_env: whether the environment is asked for proxies and a .netrc.
             verify: False accepts any certificate; a path names authorities to trust; a context is used.
             cert: shown to servers that ask: a PEM file, (certificate, key), or both and a password.
-            tls_minimum: "1.2" or "1.3".
+            tls_minimum: "1.2" or "1.3"; ca_file, tls: as a path or a context in `verify`.
             server_hostname: the name that TLS asks for and verifies, instead of the URL's host.
-            ca_file, tls: as a path or a context in `verify`.
-            network: where to dial; real sockets unless said otherwise.
-            settings: those of `ClientSettings`, by name.
+            network: where to dial; real sockets unless said. settings: those of `ClientSettings`, by name.
 
         Raises:
             TypeError, ValueError: for a setting that there is not, or a value that cannot be.
@@ -98,7 +99,7 @@ class AsyncClient:
         self.settings = with_timeouts(ClientSettings(**settings), timeout)
         self._habits = Habits(
             self.settings,
-            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname),
+            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname, proxy),
             cookies=cookies,
             follow_redirects=follow_redirects,
             max_redirects=max_redirects,
@@ -289,7 +290,7 @@ class AsyncClient:
             error = None  # its traceback holds this frame
 
     def _provide_tls(self, asked: Asked) -> None:
-        if self._pool.dialler.tls is None and asked.location.origin.scheme == "https":
+        if self._pool.dialler.tls is None and asked.location.origin.needs_tls:
             self._pool.dialler.tls = self._tls()
 
     def _make_wire(self, origin: Origin) -> ClientWire:

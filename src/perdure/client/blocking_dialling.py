@@ -1,6 +1,8 @@
 """Connecting to an origin with blocking sockets: what the pool asks for when no connection is free.
 
-RFC 9110 §7.3 (routing a request).
+The ways are those of `loop_dialling`.
+
+RFC 9110 §7.3 (routing a request), §9.3.6 (CONNECT).
 """
 
 from __future__ import annotations
@@ -8,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from perdure.client.errors import ConnectError, ExchangeError, connect_failure
+from perdure.client.errors import ConnectError, ConnectTimeout, ExchangeError, ProxyError, connect_failure
+from perdure.client.requests import USER_AGENT
 from perdure.client.settings import ClientSettings
+from perdure.client.tunnel import TunnelOpening
 from perdure.wire.address import Address
 from perdure.wire.blocking import StreamNetwork, StreamWire
-from perdure.wire.errors import WireError
+from perdure.wire.errors import ConnectFailed, PeerReset, ReadTimeout, WireError, WriteTimeout
 from perdure.wire.tls import TlsContext
 
 
@@ -20,13 +24,13 @@ class BlockingDialler:
     """Makes connections, ready for their first request.
 
     Attributes:
-        tls: the context for https origins; may be set later, before the first of them.
+        tls: the context for https origins and proxies; may be set later, before the first of them.
     """
 
     def __init__(
         self, settings: ClientSettings, network: StreamNetwork, tls: TlsContext | None = None
     ) -> None:
-        """Dial nothing yet. Without `tls`, https origins are refused."""
+        """Dial nothing yet. Without `tls`, https origins and proxies are refused."""
         self.tls = tls
         self._settings = settings
         self._network = network
@@ -41,7 +45,7 @@ class BlockingDialler:
         try:
             return self._connect(origin, limit if timeout is None else timeout)
         except WireError as error:
-            raise connect_failure(error) from error
+            raise connect_failure(error, origin if origin.proxy else None) from error
         except ExchangeError:
             raise
         except Exception as error:
@@ -52,14 +56,17 @@ class BlockingDialler:
         if origin.unix_path:
             return ()
         try:
-            return self._network.resolve(origin.host, origin.port)
+            where = origin.proxy or origin
+            return self._network.resolve(where.host, where.port)
         except WireError:
             return ()
 
     def _connect(self, origin: Any, timeout: float) -> StreamWire:
-        tls = self.tls if origin.scheme == "https" else None
-        if origin.scheme == "https" and tls is None:
-            raise ConnectError(f"{origin}: TLS was not configured")
+        if origin.proxy is not None:
+            if origin.asks_proxy:
+                return self._dial_proxy(origin, timeout)
+            return self._dial_through(origin, timeout)
+        tls = self._context(origin, origin.scheme)
         if origin.unix_path:
             name = origin.identity or origin.host
             return self._network.dial_unix(origin.unix_path, timeout=timeout, tls=tls, server_hostname=name)
@@ -71,3 +78,56 @@ class BlockingDialler:
             server_hostname=origin.identity or None,
             happy_eyeballs=self._settings.happy_eyeballs,
         )
+
+    def _context(self, origin: Any, scheme: str) -> TlsContext | None:
+        if scheme != "https":
+            return None
+        if self.tls is None:
+            raise ConnectError(f"{origin}: TLS was not configured")
+        return self.tls
+
+    def _dial_proxy(self, origin: Any, timeout: float) -> StreamWire:
+        proxy = origin.proxy
+        return self._network.dial(
+            proxy.host,
+            proxy.port,
+            timeout=timeout,
+            tls=self._context(origin, proxy.scheme),
+            happy_eyeballs=self._settings.happy_eyeballs,
+        )
+
+    def _dial_through(self, origin: Any, timeout: float) -> StreamWire:
+        """Connect to an origin through a tunnel."""
+        deadline = self._network.now() + timeout
+        tls = self._context(origin, origin.scheme)
+        opening = TunnelOpening(origin, self._settings.limits(), USER_AGENT)
+        wire = self._dial_proxy(origin, timeout)
+        try:
+            _ask(wire, opening, deadline)
+            if tls is not None:
+                wire.secure(tls, origin.identity or origin.host, deadline, origin.authority)
+        except (ReadTimeout, WriteTimeout):
+            wire.close()
+            if opening.refused:  # its page did not come to an end in time
+                opening.receive_end()
+            raise ConnectTimeout(f"{origin}: no tunnel within {timeout:g} s") from None
+        except ConnectFailed:
+            raise  # TLS failed, and closed it
+        except PeerReset as error:
+            wire.close()
+            raise ProxyError(f"{origin}: the proxy broke off: {error}", error.reason) from error
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+
+
+def _ask(wire: StreamWire, opening: TunnelOpening, deadline: float) -> None:
+    """Ask the proxy, until it has answered."""
+    wire.send(opening.request, deadline)
+    while True:
+        octets = wire.receive(deadline)
+        if not octets:
+            opening.receive_end()
+        if opening.receive(octets):
+            return

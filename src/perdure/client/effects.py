@@ -76,6 +76,38 @@ class Pool(Protocol):
         """As `discard`, from a place that may interrupt anything: a finalizer."""
 
 
+def remember(known: dict[Origin, None], origin: Origin) -> None:
+    """Remember an origin; of more than REMEMBERED_ORIGINS the first seen is forgotten."""
+    known[origin] = None
+    if len(known) > REMEMBERED_ORIGINS:
+        del known[next(iter(known))]
+
+
+class Relays:
+    """What was learned of relays that do not understand the keep-alive option. RFC 9112 appendix C.2.2.
+
+    Attributes:
+        suspected: origins that left a request without an answer on a connection kept by the option. They
+            are not asked to keep connections any more, while they are remembered.
+        cleared: origins that answered on such a connection: there they may take their time.
+    """
+
+    __slots__ = ("cleared", "suspected")
+
+    def __init__(self) -> None:
+        self.suspected: dict[Origin, None] = {}
+        self.cleared: dict[Origin, None] = {}
+
+    def suspect(self, origin: Origin) -> None:
+        """Note that an origin gave no answer."""
+        self.cleared.pop(origin, None)
+        remember(self.suspected, origin)
+
+    def clear(self, origin: Origin) -> None:
+        """Note that an origin answered."""
+        remember(self.cleared, origin)
+
+
 class Shared:
     """What the exchanges of one client share.
 
@@ -84,6 +116,7 @@ class Shared:
             length may be sent (RFC 9112 §6.1): REMEMBERED_ORIGINS at most.
         watch: puts something around the flow of each exchange, such as what measures it; None
             for nothing, which costs nothing.
+        relays: where a blind relay may stand in between.
     """
 
     def __init__(self, settings: ClientSettings, pool: Pool) -> None:
@@ -91,6 +124,7 @@ class Shared:
         self.pool = pool
         self.speaks_11: dict[Origin, None] = {}
         self.watch: Callable[[Exchange, Flow], Flow] | None = None
+        self.relays = Relays()
 
     def saw_version(self, origin: Origin, version: tuple[int, int]) -> None:
         """Remember whether an origin speaks HTTP/1.1; of too many the first seen is forgotten."""
@@ -98,6 +132,4 @@ class Shared:
         if version < HTTP_11:
             known.pop(origin, None)
         elif origin not in known:
-            known[origin] = None
-            if len(known) > REMEMBERED_ORIGINS:
-                del known[next(iter(known))]
+            remember(known, origin)

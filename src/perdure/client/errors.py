@@ -7,9 +7,11 @@ of the protocol core become the `__cause__`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from perdure.core.errors import Error
+from perdure.core.fields import FieldLine
 from perdure.core.reason import Reason
 from perdure.wire import errors as wire
 
@@ -59,6 +61,30 @@ class ConnectTimeout(ConnectError, TimeoutExpired):
     """No connection came about in time; nothing was sent."""
 
     default_reason = Reason.CONNECT_TIMEOUT
+
+
+class ProxyError(ConnectError):
+    """A proxy gave no tunnel to the origin: it broke off, or what it said was no answer. Nothing was sent."""
+
+
+class ProxyRefused(ProxyError):
+    """A proxy answered CONNECT with something else than success; the origin was not reached.
+
+    Attributes:
+        status, reason_phrase: such as 403 and "Forbidden".
+        fields: the field lines of its answer.
+        content: what it said beside that, REFUSAL_OCTETS of it at most.
+    """
+
+    default_reason = Reason.CONNECT_REJECTED
+    status = 0
+    reason_phrase = ""
+    fields: Sequence[FieldLine] = ()
+    content = b""
+
+
+class ProxyAuthenticationRequired(ProxyRefused):
+    """A proxy answered CONNECT with 407: it wants other credentials, or any (RFC 9110 §15.5.8)."""
 
 
 class PoolTimeout(TimeoutExpired):
@@ -161,9 +187,13 @@ class ResponseConsumed(Error, RuntimeError):
     """The content was asked for after it was read as a stream, or after the response was closed."""
 
 
-def connect_failure(error: wire.WireError) -> ExchangeError:
-    """The error of an exchange whose dial failed."""
+def connect_failure(error: wire.WireError, origin: object = None) -> ExchangeError:
+    """The error of an exchange whose dial failed.
+
+    Args:
+        origin: named too, where it is not what was dialled.
+    """
     kind = ConnectTimeout if isinstance(error, wire.ConnectTimeout) else ConnectError
-    failure = kind(str(error), error.reason)
+    failure = kind(str(error) if origin is None else f"{origin}: {error}", error.reason)
     failure.__cause__ = error
     return failure

@@ -123,6 +123,12 @@ class Exchange(ExchangeSteps):
         assert octets is not None
         return octets
 
+    @property
+    def patience(self) -> float:
+        """Seconds that the answer to `begin_whole` may take to begin."""
+        seconds: float = self._receive[1]
+        return seconds
+
     def take_whole(self, arrived: bytes) -> bool:
         """Take what arrived; True if the exchange is over and its lease ended, False: go on with the flow."""
         for event in self._events(arrived):

@@ -21,6 +21,7 @@ from perdure.client.effects import (
 from perdure.client.errors import LocalProtocolError
 from perdure.client.failures import (
     Announced408,
+    KeptByRelay,
     ResponseAbandoned,
     exchange_failure,
     reason_of,
@@ -35,9 +36,9 @@ from perdure.core.fields import HTTP_11, FieldLine
 from perdure.core.keepalive import NO_HINTS, parse
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
-from perdure.core.retry import Failure, may_retry
+from perdure.core.retry import Failure, is_repeatable, may_retry
 from perdure.core.states import State
-from perdure.wire.errors import PeerReset
+from perdure.wire.errors import PeerReset, ReadTimeout
 
 _DONE, _SENDING = State.DONE, State.SENDING  # 0.2 µs less each time (core/client_connection.py)
 
@@ -64,6 +65,7 @@ class ExchangeSteps:
         "_entry",
         "_gathered",
         "_handle",
+        "_hurried",
         "_receive",
         "_retried",
         "_shared",
@@ -97,7 +99,7 @@ class ExchangeSteps:
         self.interims: list[Interim] = []
         self.trailers: Sequence[FieldLine] = NO_LINES
         self._shared = shared
-        self._retried = False
+        self._retried = self._hurried = False
         self._gathered = 0
         self.content_octets = self._drain_left = 0
         self._drain_until = 0.0
@@ -147,20 +149,29 @@ class ExchangeSteps:
         self._entry = entry
         self._handle = handle = entry.handle
         self._connection = connection = handle.connection
-        self._answered = self._uploading = self._awaits_continue = False
+        self._answered = self._uploading = self._awaits_continue = self._hurried = False
         self._unsent = None
         self._write_error = None
         self.use = ConnectionUse(entry, shared.pool.now())
         self._accepted_before = handle.accepted()
         if entry.ended is not None or handle.spent():
             raise PeerReset(f"{entry.origin}: the connection ended before it was used")
+        origin = asked.location.origin
+        if origin.proxy is not None:
+            connection.next_hop = origin.next_hop
         most = shared.settings.max_requests
         if most is not None and entry.uses >= most:
             connection.limit = Reason.MAX_REQUESTS
+        if shared.relays.suspected and origin in shared.relays.suspected:
+            if connection.kept_by_option:
+                raise KeptByRelay
+            connection.limit = Reason.NOT_ASKED
         content = asked.content
         whole = content.whole
         if whole is not None and len(whole) <= PIECE_OCTETS and not asked.expects_continue:
             self._unsent = connection.send_whole(asked.request, whole)
+            if connection.relay_possible:
+                self._hurry()
             return
         content.start()
         connection.peer_speaks_11 = self._takes_chunks()
@@ -169,6 +180,17 @@ class ExchangeSteps:
         if asked.expects_continue and self._uploading:
             self._awaits_continue = True
             self._receive = (RECEIVE, shared.settings.continue_timeout)
+
+    def _hurry(self) -> None:
+        """Wait less long where nobody may hear us, if sending again does no harm."""
+        shared, asked = self._shared, self.asked
+        facts = asked.request.facts
+        repeatable = is_repeatable(asked.request.method, facts.idempotency_key, asked.content.replayable)
+        if self._retried or not (shared.settings.retry and repeatable):
+            return
+        if asked.location.origin not in shared.relays.cleared:
+            self._hurried = True
+            self._receive = (RECEIVE, min(asked.read_timeout, shared.settings.relay_timeout))
 
     # Sending
 
@@ -192,6 +214,10 @@ class ExchangeSteps:
             return ()
         if arrived:
             self._answered = True
+            if self._hurried:
+                self._hurried = False
+                self._shared.relays.clear(self.asked.location.origin)
+                self._receive = (RECEIVE, self.asked.read_timeout)
             return self._connection.receive(arrived)
         if self._sending and self._connection.peer_state is not _SENDING:
             self._stop_sending()  # the peer is leaving; it will not read the rest
@@ -264,14 +290,22 @@ class ExchangeSteps:
 
     def _failed(self, error: BaseException) -> None:
         """End the lease; return if the request may be sent again, raise otherwise."""
+        if isinstance(error, KeptByRelay):  # nothing was sent
+            self._shared.pool.discard(self._entry, Reason.RELAY_SUSPECTED)
+            return
         stale = stale_reason(error, self._answered)
-        again = stale is not None and self._verdict(self._answered and stale is not Reason.IDLE_408)
+        relay = isinstance(error, ReadTimeout) and self._connection.relay_possible
+        again = (relay or stale is not None) and self._verdict(
+            self._answered and stale is not Reason.IDLE_408
+        )
         sent = request_sent(
             self._handle.accepted() - self._accepted_before,
             self._connection.own_state is _DONE and self._unsent is None and self._write_error is None,
         )
         pool, entry = self._shared.pool, self._entry
         reason = Reason.ABANDONED if self.abandoned else stale or reason_of(error, self._connection)
+        if relay:
+            reason = self._suspect_relay()
         if stale is not None and entry.reused:
             pool.discard_stale(entry, stale)
         else:
@@ -283,9 +317,16 @@ class ExchangeSteps:
         failure = exchange_failure(error, self._answered, self._write_error)
         if failure is None:
             raise error
+        if relay:
+            failure.reason = reason
         failure.request_sent = sent
         failure.reused, failure.idle_seconds, failure.uses = entry.reused, entry.idle_seconds, entry.uses
         raise failure from error
+
+    def _suspect_relay(self) -> Reason:
+        """Ask this origin for keep-alive no more, and trust none of the connections that it kept (R172)."""
+        self._shared.relays.suspect(self.asked.location.origin)
+        return Reason.RELAY_SUSPECTED
 
     def _verdict(self, answered: bool) -> bool:
         asked = self.asked

@@ -28,6 +28,10 @@ class Announced408(Exception):
     """A 408 on a reused connection, for a request that may be sent again. Never leaves the flow."""
 
 
+class KeptByRelay(Exception):
+    """An idle connection to where a blind relay is suspected. Never leaves the flow."""
+
+
 class ResponseAbandoned(Exception):
     """The rest of an unwanted response is longer than is worth reading. Never leaves a `close`."""
 

@@ -21,6 +21,7 @@ from perdure.client.authentication import (
 )
 from perdure.client.conversation import Conversation, Hook
 from perdure.client.cookies import Cookies, CookieSource, sets_cookies
+from perdure.client.proxies import ProxySource, make_routes
 from perdure.client.request import Request
 from perdure.client.requests import HeaderSource, Options, RequestMaker, SendOptions
 from perdure.client.settings import ClientSettings
@@ -43,6 +44,7 @@ class RequestDefaults:
     authentication: AuthenticationSource | None = None
     trust_env: bool = False
     server_hostname: str = ""
+    proxy: ProxySource = None
 
 
 class Habits:
@@ -88,6 +90,7 @@ class Habits:
             authorization=basic.value if basic else "",
             logins=netrc_logins(os.environ) if given.trust_env else {},
             server_hostname=given.server_hostname,
+            routes=make_routes(given.proxy, given.trust_env),
         )
         around = self._authentication or self.request_hooks or self.response_hooks
         self.plain = not (follow_redirects or around or cookies is not None)

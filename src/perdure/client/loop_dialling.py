@@ -1,31 +1,45 @@
 """Connecting to an origin on an event loop: what the pool asks for when no connection is free.
 
-RFC 9110 §7.3 (routing a request).
+    no proxy                 dial the origin                                  [TLS]
+    http origin, proxy       dial the proxy, which reads the requests
+    https origin, proxy      dial the proxy, CONNECT, then as to the origin   [TLS]
+
+The proxy itself may be spoken to in TLS, whatever travels inside. `connect_timeout` is for everything.
+
+RFC 9110 §7.3 (routing a request), §9.3.6 (CONNECT).
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import math
 from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
-from perdure.client.errors import ConnectError, ExchangeError, connect_failure
+from perdure.client.errors import ConnectError, ConnectTimeout, ExchangeError, connect_failure
+from perdure.client.loop_tunnel import TunnelWire
 from perdure.client.pooled_wire import PooledWire
+from perdure.client.requests import USER_AGENT
 from perdure.client.settings import ClientSettings
+from perdure.client.tunnel import TunnelOpening
 from perdure.client.urls import Origin
 from perdure.wire.address import Address
 from perdure.wire.errors import WireError
+from perdure.wire.handover import hand_over, hand_over_in_tls
+from perdure.wire.loop import LoopWire
 from perdure.wire.network import Network
 from perdure.wire.tls import TlsContext
 
 W = TypeVar("W", bound=PooledWire)
+V = TypeVar("V", bound=LoopWire)
 
 
 class LoopDialler(Generic[W]):
     """Makes connections, ready for their first request.
 
     Attributes:
-        tls: the context for https origins; may be set later, before the first of them.
+        tls: the context for https origins and proxies; may be set later, before the first of them.
     """
 
     def __init__(
@@ -39,7 +53,7 @@ class LoopDialler(Generic[W]):
 
         Args:
             factory: makes the wire of a connection to an origin.
-            tls: the context for https origins; without one they are refused.
+            tls: the context for https origins and proxies; without one they are refused.
         """
         self.tls = tls
         self._settings = settings
@@ -55,7 +69,7 @@ class LoopDialler(Generic[W]):
         try:
             return await self._connect(origin)
         except WireError as error:
-            raise connect_failure(error) from error
+            raise connect_failure(error, origin if origin.proxy else None) from error
         except ExchangeError:
             raise
         except Exception as error:  # whatever it was, nobody must wait for ever
@@ -66,16 +80,18 @@ class LoopDialler(Generic[W]):
         if origin.unix_path:
             return ()
         try:
-            return await self._network.resolve(origin.host, origin.port)
+            where = origin.proxy or origin
+            return await self._network.resolve(where.host, where.port)
         except WireError:
             return ()
 
     async def _connect(self, origin: Any) -> W:
-        settings = self._settings
-        tls = self.tls if origin.scheme == "https" else None
-        if origin.scheme == "https" and tls is None:
-            raise ConnectError(f"{origin}: TLS was not configured")
         make = functools.partial(self._factory, origin)
+        if origin.proxy is not None:
+            if origin.asks_proxy:
+                return await self._dial_proxy(origin, make)
+            return await self._dial_through(origin, make)
+        settings, tls = self._settings, self._context(origin, origin.scheme)
         if origin.unix_path:
             return await self._network.dial_unix(
                 make,
@@ -93,3 +109,44 @@ class LoopDialler(Generic[W]):
             server_hostname=origin.identity or None,
             happy_eyeballs=settings.happy_eyeballs,
         )
+
+    def _context(self, origin: Any, scheme: str) -> TlsContext | None:
+        if scheme != "https":
+            return None
+        if self.tls is None:
+            raise ConnectError(f"{origin}: TLS was not configured")
+        return self.tls
+
+    async def _dial_proxy(self, origin: Any, make: Callable[[], V]) -> V:
+        proxy, settings = origin.proxy, self._settings
+        return await self._network.dial(
+            make,
+            proxy.host,
+            proxy.port,
+            timeout=settings.connect_timeout,
+            tls=self._context(origin, proxy.scheme),
+            happy_eyeballs=settings.happy_eyeballs,
+        )
+
+    async def _dial_through(self, origin: Any, make: Callable[[], W]) -> W:
+        """Connect to an origin through a tunnel."""
+        settings = self._settings
+        limit = settings.connect_timeout
+        tls = self._context(origin, origin.scheme)
+        opening = TunnelOpening(origin, settings.limits(), USER_AGENT)
+        asking: TunnelWire | None = None
+        try:
+            async with asyncio.timeout(None if limit == math.inf else limit):
+                asking = await self._dial_proxy(origin, functools.partial(TunnelWire, opening))
+                await asking.answered
+                if tls is None:
+                    return hand_over(asking, make)
+                name = origin.identity or origin.host
+                return await hand_over_in_tls(asking, make, tls, name, limit, origin.authority)
+        except TimeoutError:
+            if opening.refused:  # its page did not come to an end in time
+                opening.receive_end()
+            raise ConnectTimeout(f"{origin}: no tunnel within {limit:g} s") from None
+        finally:
+            if asking is not None:
+                asking.abort()  # without effect on what was handed over

@@ -55,7 +55,7 @@ class LoopRunner:
         try:
             wire = self._wire
             wire.hand_over(exchange.begin_whole(entry))
-            await wire.wait(exchange.asked.read_timeout)
+            await wire.wait(exchange.patience)
             arrived = wire.take()
             if arrived is not None and exchange.take_whole(arrived):
                 return

@@ -17,6 +17,7 @@ from perdure.client.decoding import ACCEPT_ENCODING
 from perdure.client.errors import LocalProtocolError
 from perdure.client.headers import RequestHeaders
 from perdure.client.multipart import Files, multipart_of
+from perdure.client.proxies import Routes, lines_for, without_credentials
 from perdure.client.request import Request as Model
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout, TimeoutSource, timeout_of
@@ -38,8 +39,9 @@ def _own_version() -> str:
         return "0"
 
 
+USER_AGENT = make_line(b"User-Agent", b"perdure/" + _own_version().encode("ascii"))
 DEFAULT_LINES = (
-    make_line(b"User-Agent", b"perdure/" + _own_version().encode("ascii")),
+    USER_AGENT,
     make_line(b"Accept", b"*/*"),
     make_line(b"Accept-Encoding", ACCEPT_ENCODING),
 )
@@ -152,7 +154,7 @@ class Asked:
     def as_request(self) -> Model:
         """The request as a caller sees it, with the line that frames its content. RFC 9112 §6."""
         request, content = self.request, self.content
-        headers = RequestHeaders(request.fields)
+        headers = RequestHeaders(without_credentials(self.location, request.fields))
         line = request_to_send(request.facts, request.method, content.length, True).line
         for framing in line.splitlines():
             name, _, value = framing.partition(b": ")
@@ -178,6 +180,7 @@ class RequestMaker:
         authorization: str = "",
         logins: Mapping[str, str] | None = None,
         server_hostname: str = "",
+        routes: Routes | None = None,
     ) -> None:
         """Note the defaults; a caller's header replaces ours of the same name.
 
@@ -187,6 +190,7 @@ class RequestMaker:
             authorization: the value of Authorization for every request without one.
             logins: the same by host, for requests that have none yet.
             server_hostname: as of `Options`.
+            routes: the proxies, if there are any.
 
         Raises:
             LocalProtocolError: for a name or value that cannot be sent.
@@ -198,6 +202,7 @@ class RequestMaker:
         self._authorization = authorization
         self._logins = logins or {}
         self._server_hostname = server_hostname
+        self._routes = routes
         self._remembered: dict[tuple[str, str], Asked] = {}
 
     def make(self, method: str, url: str, options: Options) -> Asked:
@@ -213,7 +218,7 @@ class RequestMaker:
         if not options:
             return self._remembered.get((method, url)) or self._plain(method, url)
         location, lines, body = self._parts(url, options)
-        lines = self._with_host(location, self._with_login(location, lines))
+        location, lines = self._addressed(location, self._with_login(location, lines))
         request = Request(_method(method), location.target, lines, settings.version)
         _check(request, body)
         return Asked(location, request, body, settings, timeout_of(options.get("timeout")))
@@ -232,7 +237,7 @@ class RequestMaker:
     def freeze(self, model: Model, timeout: Timeout | None = None) -> Asked:
         """Make the request that is sent of one that a caller could change. Raises as `make`."""
         location = _named(locate(model.url), model.server_hostname)
-        lines = self._with_host(location, list(model.headers.lines))
+        location, lines = self._addressed(location, list(model.headers.lines))
         request = Request(_method(model.method), location.target, lines, self._settings.version)
         _check(request, model.content)
         return Asked(location, request, model.content, self._settings, timeout)
@@ -260,7 +265,7 @@ class RequestMaker:
     def _plain(self, method: str, url: str) -> Asked:
         """A request of which nothing but this is told; who asks for it again gets the same."""
         location = self._locate(url, None, None)
-        lines = self._with_host(location, self._with_login(location, self._defaults))
+        location, lines = self._addressed(location, self._with_login(location, self._defaults))
         request = Request(_method(method), location.target, lines, self._settings.version)
         request.prepared = {}
         if len(self._remembered) >= REMEMBERED_REQUESTS:
@@ -278,11 +283,14 @@ class RequestMaker:
         value = value or self._logins.get(location.origin.host, "")
         return [*lines, make_line(b"Authorization", value.encode("ascii"))] if value else lines
 
-    def _with_host(self, location: Location, lines: list[FieldLine]) -> list[FieldLine]:
-        """Host first, as RFC 9110 §7.2 asks; the caller's own, if there is one."""
+    def _addressed(self, location: Location, lines: list[FieldLine]) -> tuple[Location, list[FieldLine]]:
+        """The way there, and Host first, as RFC 9110 §7.2 asks; the caller's own, if there is one."""
+        if self._routes is not None:
+            location = self._routes.route(location)
+            lines = lines_for(location, lines)
         own = [line for line in lines if line.lowered == b"host"]
         others = [line for line in lines if line.lowered != b"host"] if own else lines
-        return [*(own or [make_line(b"Host", location.host)]), *others]
+        return location, [*(own or [make_line(b"Host", location.host)]), *others]
 
 
 def _body(options: Options) -> Content:

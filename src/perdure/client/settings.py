@@ -52,6 +52,9 @@ class ClientSettings:
     """How long the peer may take none of a request."""
     pool_timeout: Seconds = 30.0
     """How long a request may wait for a connection while the caps are reached."""
+    relay_timeout: Seconds = 5.0
+    """How long a request that may be sent again waits for an answer on the first connection that an origin
+    kept because it was asked to (HTTP/1.0): none means a relay in between that did not understand."""
     continue_timeout: Seconds = 1.0
     """How long to wait for 100 (Continue) before content is sent all the same (Go, curl: 1 s)."""
     happy_eyeballs: Seconds = 0.25

@@ -23,6 +23,7 @@ from perdure.client.effects import Shared
 from perdure.client.exchange import Exchange
 from perdure.client.habits import TALKATIVE, Habits, RequestDefaults
 from perdure.client.models import Response
+from perdure.client.proxies import FROM_ENVIRONMENT, ProxySource
 from perdure.client.request import Request
 from perdure.client.requests import Asked, HeaderSource, Options, SendOptions
 from perdure.client.settings import ClientSettings
@@ -58,6 +59,7 @@ class Client:
         follow_redirects: bool = False,
         max_redirects: int = 20,
         event_hooks: Mapping[str, Iterable[Hook]] | None = None,
+        proxy: ProxySource = FROM_ENVIRONMENT,
         trust_env: bool = True,
         verify: Verification = True,
         cert: Certificate | None = None,
@@ -72,7 +74,7 @@ class Client:
         self.settings = with_timeouts(ClientSettings(**settings), timeout)
         self._habits = Habits(
             self.settings,
-            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname),
+            RequestDefaults(base_url, params, headers, auth, trust_env, server_hostname, proxy),
             cookies=cookies,
             follow_redirects=follow_redirects,
             max_redirects=max_redirects,
@@ -241,7 +243,7 @@ class Client:
             error = None  # its traceback holds this frame
 
     def _provide_tls(self, asked: Asked) -> None:
-        if self._pool.dialler.tls is None and asked.location.origin.scheme == "https":
+        if self._pool.dialler.tls is None and asked.location.origin.needs_tls:
             self._pool.dialler.tls = self._tls()
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode, urljoin
 
 from perdure.client.errors import InvalidURL
+from perdure.core.persistence import NextHop
 
 Parameters: TypeAlias = Mapping[str, object] | Iterable[tuple[str, object]] | str
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -28,6 +29,29 @@ _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%-]+")
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 
 
+class NextProxy(NamedTuple):
+    """A forward proxy that requests go through; it parts connections as origins do."""
+
+    scheme: str
+    """"https" where the proxy itself is spoken to in TLS."""
+    host: str
+    port: int
+    authorization: bytes = b""
+    """The value of Proxy-Authorization; b"" for none. It is said to this proxy and to nobody else."""
+    tunnel: bool = False
+    """True: CONNECT for http origins too."""
+    says_proxy_connection: bool = False
+    """True: persistence is asked for with Proxy-Connection (S13)."""
+
+    def __str__(self) -> str:
+        """Without the credentials, so that no log and no error shows them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"NextProxy({self})"
+
+
 class Origin(NamedTuple):
     """Where connections go to, and what parts them: two requests share one if theirs are equal."""
 
@@ -39,10 +63,35 @@ class Origin(NamedTuple):
     """The name that TLS asks for and verifies; "" for the host."""
     unix_path: str = ""
     """The unix socket to connect to instead of host and port; "" for none."""
+    proxy: NextProxy | None = None
+    """What connections go through: they are never shared between a proxy and another."""
 
     def __str__(self) -> str:
+        through = f" ({self.unix_path})" if self.unix_path else f" through {self.proxy}" if self.proxy else ""
+        return f"{self.scheme}://{self.authority}{through}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, always both, as CONNECT wants them (RFC 9112 §3.2.3)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}" + (f" ({self.unix_path})" if self.unix_path else "")
+        return f"{host}:{self.port}"
+
+    @property
+    def next_hop(self) -> NextHop:
+        """Who reads the requests first."""
+        if self.proxy is None or not self.asks_proxy:
+            return NextHop.ORIGIN
+        return NextHop.NETSCAPE_PROXY if self.proxy.says_proxy_connection else NextHop.PROXY
+
+    @property
+    def needs_tls(self) -> bool:
+        """True where TLS is spoken, to the origin or to its proxy."""
+        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
+
+    @property
+    def asks_proxy(self) -> bool:
+        """True where it is the proxy that reads the requests; False of a tunnel, and without a proxy."""
+        return self.proxy is not None and self.scheme == "http" and not self.proxy.tunnel
 
 
 class Location(NamedTuple):

@@ -65,15 +65,16 @@ class ClientConnection(Connection):
         peer_speaks_11: True once the server was seen to speak HTTP/1.1; a client that remembers
             it of the origin sets it (R46).
         next_hop: who reads the requests first; set it before the first of them.
+        kept_by_option: True while it persists because our keep-alive option was answered.
     """
 
     __slots__ = (
         "_before",
         "_close_sent",
         "_interims",
-        "_kept_by_option",
         "_outstanding",
         "_stray",
+        "kept_by_option",
         "next_hop",
         "peer_speaks_11",
     )
@@ -83,7 +84,7 @@ class ClientConnection(Connection):
         self.peer_speaks_11 = False
         self._before: Before | None = None
         self.next_hop = _ORIGIN
-        self._kept_by_option = False
+        self.kept_by_option = False
         self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
         self._close_sent = False
         self._interims = 0
@@ -110,7 +111,7 @@ class ClientConnection(Connection):
         It passed the option on, and the answer to it back. Now it waits for the server to close, and
         hears no more requests; or we wait, with the server, for each other's close. RFC 9112 appendix C.2.2.
         """
-        if not self._kept_by_option or not self._outstanding:
+        if not self.kept_by_option or not self._outstanding:
             return False
         if self.peer_state is _SENDING:
             return self.response_framing.kind is FramingKind.UNTIL_CLOSE
@@ -175,7 +176,7 @@ class ClientConnection(Connection):
                 raise RemoteViolation(message, Reason.BAD_SYNTAX, 502)
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
-            if self._kept_by_option or b"keep-alive" in sent.options:
+            if self.kept_by_option or b"keep-alive" in sent.options:
                 self._note_option(facts, sent)
             self._reader.begin(framing)
             ends = framing.kind is _NONE
@@ -190,7 +191,7 @@ class ClientConnection(Connection):
         """Note whether our keep-alive option had an effect; a relay may not have understood it."""
         asked = b"keep-alive" in sent.options and self.limit is None
         answered = self.persists or b"keep-alive" in heard_from(self.next_hop, received).options
-        self._kept_by_option = asked and answered
+        self.kept_by_option = asked and answered
 
     def _count_interim(self) -> None:
         self._interims += 1

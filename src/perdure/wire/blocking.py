@@ -16,7 +16,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Collection
-from typing import Protocol
 
 from perdure.wire import clock
 from perdure.wire.address import (
@@ -30,94 +29,18 @@ from perdure.wire.address import (
 from perdure.wire.connect import race, shake_hands
 from perdure.wire.errors import PeerReset, ReadTimeout, WriteTimeout, connect_error, lost_error
 from perdure.wire.kernel import round_trip_seconds
+from perdure.wire.nested import NestedTls, nest
 from perdure.wire.poll import READ, WRITE, Waiter
 from perdure.wire.resolver import look_up, resolve
+from perdure.wire.streams import StreamNetwork, StreamWire
+
+__all__ = ["BlockingNetwork", "BlockingWire", "StreamNetwork", "StreamWire"]
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends RST (socket(7))."""
 
 _TLS_RECORD_OCTETS = 16384
 """The most content of one TLS record (RFC 8446 §5.1)."""
-
-
-class StreamWire(Protocol):
-    """What `BlockingWire` and `scripted.ScriptedWire` share. Deadlines are in `network.now()` seconds.
-
-    Attributes:
-        octets_accepted: how many octets the kernel has taken since the beginning, handed out or
-            not: 0 means the peer cannot have seen anything.
-        resolved: every address that the dialled name resolved to; empty for a literal address.
-    """
-
-    octets_accepted: int
-    opened_at: float
-    peer_address: Address
-    own_address: Address
-    resolved: Collection[Address]
-    tls: bool
-    truncated: bool
-
-    def send(self, octets: bytes, deadline: float = math.inf) -> None:
-        """Send all of it. Raises WriteTimeout, PeerReset; `octets_accepted` says how far it came."""
-
-    def send_or_receive(self, octets: bytes, deadline: float = math.inf) -> tuple[int, bytes | None]:
-        """Send until all is sent or something arrives. Returns (octets taken, what arrived or None)."""
-
-    def receive(self, deadline: float = math.inf, max_octets: int = 65536) -> bytes:
-        """Return the next octets, b"" at the peer's end. Raises ReadTimeout, PeerReset."""
-
-    def readable(self) -> bool:
-        """Say without waiting whether octets, the end or an error wait: then an idle wire is spent."""
-
-    def half_close(self) -> bool:
-        """End our side; False over TLS, where nothing happens."""
-
-    def close(self) -> None:
-        """End both sides (TLS: close_notify first)."""
-
-    def abort(self) -> None:
-        """Reset the connection."""
-
-    def detach(self) -> None:
-        """Give up our copy of the socket without a word to the peer: for the child after a fork."""
-
-    def fileno(self) -> int:
-        """The file descriptor; -1 when there is none."""
-
-    def round_trip_seconds(self) -> float | None:
-        """The round-trip time as the kernel knows it; None where there is no telling."""
-
-
-class StreamNetwork(Protocol):
-    """What `BlockingNetwork` and `scripted.ScriptedNetwork` share."""
-
-    def now(self) -> float:
-        """Monotonic seconds (virtual ones in memory)."""
-
-    def dial(
-        self,
-        host: str,
-        port: int,
-        *,
-        timeout: float,
-        tls: ssl.SSLContext | None = None,
-        server_hostname: str | None = None,
-        happy_eyeballs: float = 0.25,
-    ) -> StreamWire:
-        """Connect. Raises ConnectFailed and its kinds."""
-
-    def resolve(self, host: str, port: int) -> Collection[Address]:
-        """Look a name up; nothing for a literal address. Raises NameNotFound and its kin."""
-
-    def dial_unix(
-        self,
-        path: str,
-        *,
-        timeout: float,
-        tls: ssl.SSLContext | None = None,
-        server_hostname: str | None = None,
-    ) -> StreamWire:
-        """Connect to a unix socket. Raises ConnectFailed and its kinds."""
 
 
 class BlockingNetwork:
@@ -217,7 +140,7 @@ class BlockingWire:
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
-        self._socket = connected
+        self._socket: socket.socket | NestedTls = connected
         self._waiter = Waiter(connected.fileno())
         self._early: bytes | None = None  # what `readable` found, not yet received; b"" is the end
         self.octets_accepted = 0
@@ -309,6 +232,31 @@ class BlockingWire:
             return True
         return self._early is not None
 
+    def secure(
+        self, tls: ssl.SSLContext, server_hostname: str, deadline: float = math.inf, where: str = ""
+    ) -> None:
+        """Speak TLS from now on: with whoever is at the other end of a tunnel. TLS within TLS is possible.
+
+        Args:
+            server_hostname: the name to verify.
+            where: whom it is with, for the errors.
+
+        Raises:
+            TlsFailed, ConnectTimeout, ConnectFailed: the connection is closed.
+        """
+        timeout = deadline - clock.now()
+        try:
+            plain = self._socket
+            if self.tls or isinstance(plain, NestedTls):
+                self._socket = nest(plain, tls, server_hostname, deadline)
+            else:
+                self._socket = shake_hands(plain, tls, server_hostname, deadline)
+            self._socket.setblocking(False)
+        except (OSError, ssl.SSLError) as error:
+            self._socket.close()
+            raise connect_error(error, where or self.peer_text, timeout) from error
+        self.tls = True
+
     def half_close(self) -> bool:
         """End our side (FIN); False over TLS, where nothing happens."""
         if self.tls:
@@ -319,7 +267,7 @@ class BlockingWire:
 
     def close(self) -> None:
         """End both sides; over TLS close_notify goes first, and no answer is waited for. Idempotent."""
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.fileno() >= 0:
+        if isinstance(self._socket, ssl.SSLSocket | NestedTls) and self._socket.fileno() >= 0:
             # The socket does not block: this sends our close_notify and then wants the peer's.
             with contextlib.suppress(OSError, ValueError):
                 self._socket.unwrap()
@@ -346,12 +294,12 @@ class BlockingWire:
 
     @property
     def own_socket(self) -> socket.socket:
-        """The socket itself, for those who look; over TLS an SSLSocket."""
-        return self._socket
+        """The socket itself, for those who look; over TLS an SSLSocket, of TLS within TLS the outer one."""
+        return self._socket.outer if isinstance(self._socket, NestedTls) else self._socket
 
     def round_trip_seconds(self) -> float | None:
         """The round-trip time as the kernel knows it; None where there is no telling."""
-        return round_trip_seconds(self._socket)
+        return round_trip_seconds(self.own_socket)
 
     @property
     def peer_text(self) -> str:

@@ -258,6 +258,12 @@ class ScriptedWire:
         """Say whether octets, the end or a reset have arrived."""
         return self.ended_by_client != "" or self._due() is not None
 
+    def secure(
+        self, tls: ssl.SSLContext, server_hostname: str, deadline: float = math.inf, where: str = ""
+    ) -> None:
+        """Note that TLS was asked for; it is not spoken."""
+        self.tls = True
+
     def half_close(self) -> bool:
         """End our side; False over TLS."""
         if self.tls:
