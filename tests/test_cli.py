@@ -71,7 +71,13 @@ def assert_could_not(arguments: list[str], pattern: str, capfd: pytest.CaptureFi
         (["gateway", "--to", "ftp://a/"], r"URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'"),
         (["gateway", "--origin-idle-timeout", "x"], r'--origin-idle-timeout: a number of seconds exp.* "x"'),
         (["get"], r"get: a URL expected, got none"),
-        (["get", "127.0.0.1:80"], r"URL: expected http://HOST/\.\.\., got '127\.0\.0\.1:80'"),
+        (
+            ["get", "http+unix:/s"],
+            r"URL: a unix socket is named by --unix-socket PATH .*, got 'http\+unix:/s'",
+        ),
+        (["get", ":80"], r"URL: expected HOST or HOST:PORT, got ':80' in 'http://:80'"),
+        (["serve", "http://a/"], r"TARGET: an application or a folder expected, got 'http://a/'"),
+        (["serve", "site.py"], r"site\.py: an application is named as MODULE:NAME, such as site:application"),
         (["get", "http://a:99999/"], r"URL: expected a port from 1 to 65535, got 99999 in 'http://a:99999/'"),
         (["get", "-n", "many", "http://a/"], r'--requests: a number, at least 1, expected, got "many"'),
         (["get", "-H", "X", "http://127.0.0.1:1/"], r"--header: NAME: VALUE expected, got 'X'"),
@@ -221,7 +227,7 @@ def processor_seconds_of_help() -> float:
 
 def test_help_is_quick() -> None:
     """A third of a second where nothing else runs; the best of three, because a busy machine takes longer."""
-    assert min(processor_seconds_of_help() for _ in range(3)) < 0.8
+    assert any(processor_seconds_of_help() < 0.8 for _ in range(3))
 
 
 def test_help_imports_no_event_loop() -> None:

@@ -238,3 +238,10 @@ def test_settings_made_by_a_program_are_checked_and_get_their_types() -> None:
         Checked(rest=-1)
     with pytest.raises(ValueError, match=r"^paths: a list, each a path, expected, got \[3\]$"):
         Checked(paths=(3,))  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_settings_are_about_something_from_a_field_on() -> None:
+    part = Part(Furniture, title="Chairs", subjects={"longest": "lengths", "size": "sizes"})
+    titles = {setting.name: setting.title for setting in settings_of(part)}
+    assert [titles[name] for name in ("shelf", "rest")] == ["Chairs", "Chairs"]
+    assert (titles["longest"], titles["size"]) == ("Chairs: lengths", "Chairs: sizes")

@@ -259,15 +259,18 @@ def _load(path: Path) -> dict[str, Any]:
 def settings_of(part: Part) -> list[Setting]:
     """List the settings of a dataclass, with their types, defaults and help."""
     helps = field_helps(part.kind)  # type: ignore[arg-type]  # mypy: a class of Any has no hash
-    return [
-        setting._replace(
+    found, title = [], part.title
+    for setting in _typed_fields(part.kind):  # type: ignore[arg-type]  # the same
+        if setting.field in part.subjects:
+            title = ": ".join(filter(None, (part.title, part.subjects[setting.field])))
+        described = setting._replace(
             name=part.prefix + setting.field,
             default=part.defaults.get(setting.field, setting.default),
             help=helps.get(setting.field, ""),
-            title=part.title,
+            title=title,
         )
-        for setting in _typed_fields(part.kind)  # type: ignore[arg-type]  # the same
-    ]
+        found.append(described)
+    return found
 
 
 def check_settings(instance: Any, endless: Collection[str] = ()) -> None:

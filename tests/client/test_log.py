@@ -15,13 +15,13 @@ from perdure.core.reason import Reason
 def test_beginning_and_end_are_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "perdure.client")
     entry: Entry[None] = Entry(7, Origin("http", "a.test", 80), None, 0.0)
-    log_opened(entry, 0.00125)
+    log_opened(entry)
     entry.uses = 1
     log_closed(entry, Reason.IDLE_LIMIT)
     entry.uses = 12
     log_closed(entry, Reason.DRAIN)
     assert caplog.messages == [
-        "connection 7 to http://a.test:80: opened in 1.25 ms",
+        "connection 7 to http://a.test:80: opened",
         "connection 7 to http://a.test:80: closed after 1 request: idle limit reached (9112 §9.5)",
         "connection 7 to http://a.test:80: closed after 12 requests: shutting down (9112 §9.6)",
     ]

@@ -22,6 +22,7 @@ def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure) -> None:
     assert 1 <= origin.counted["connections"] <= 4
 
 
+@pytest.mark.slow
 def test_settings_toward_origins_have_names_of_their_own(perdure: Perdure, tmp_path: Path) -> None:
     text = "[gateway]\nmax_requests = 5\norigin_max_requests = 2\n"
     (tmp_path / "perdure.toml").write_text(text, encoding="utf-8")
@@ -35,6 +36,7 @@ def test_settings_toward_origins_have_names_of_their_own(perdure: Perdure, tmp_p
     assert (gateway.counted["connections"], origin.counted["connections"]) == (2, 5)
 
 
+@pytest.mark.slow
 def test_requests_are_spread_over_the_origins(perdure: Perdure) -> None:
     with (
         serving("serve", ECHO, folder=TOP) as first,

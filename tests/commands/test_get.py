@@ -100,7 +100,7 @@ def test_story_goes_to_standard_error(perdure: Perdure, echo: Serving) -> None:
     assert result.stdout.startswith("GET / 1.1\n")
     assert re.search(r"connection 1: request 1: GET http://.* \(just opened\)", result.stderr)
     assert re.search(r"connection 1: 200 OK, \d+ octets in \d+\.\d\d ms; persists", result.stderr)
-    assert re.match(rf"connection 1 to {echo.url}: opened in \d+\.\d\d ms\n", result.stderr)
+    assert result.stderr.startswith(f"connection 1 to {echo.url}: opened\n")
     assert f"connection 1 to {echo.url}: closed after 1 request: the pool was closed" in result.stderr
     assert "connection 1: < HTTP/1.1 200 OK" not in result.stderr
     assert "connection 1: < HTTP/1.1 200 OK" in perdure("get", "-vv", echo.url).stderr

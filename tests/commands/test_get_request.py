@@ -35,6 +35,11 @@ def test_plain_request_says_little() -> None:
     assert said.endswith(b"\r\nAccept: */*\r\nAccept-Encoding: identity\r\n")
 
 
+def test_url_without_a_scheme_is_http() -> None:
+    (wanted,) = wanted_of(GetOptions(url=["a.test:81/b?c=http://d"]), SETTINGS)
+    assert wanted.url == "http://a.test:81/b?c=http://d"
+
+
 def test_field_without_a_value_leaves_a_default_out_and_with_a_semicolon_is_empty() -> None:
     said = head(header=["Accept:", "user-agent:", "Accept-Encoding:", "X-Empty;", "X-Full: a: b "])
     assert said == b"GET /\r\nHost: a.test\r\nX-Empty: \r\nX-Full: a: b\r\n"

@@ -97,6 +97,6 @@ def test_server_that_answers_nothing_ends_the_attempt(perdure: Perdure) -> None:
 def test_story_of_a_pipeline_names_the_end_of_each_connection(perdure: Perdure, seven: Serving) -> None:
     result = perdure("get", "-n", "8", "--pipeline", "8", "-v", seven.url)
     origin = seven.url.rstrip("/")
-    assert re.search(rf"connection 1 to {origin}: opened in \d+\.\d\d ms\n", result.stderr)
+    assert re.search(rf"connection 1 to {origin}: opened\n", result.stderr)
     closed = f"connection 1 to {origin}: closed after 8 requests: the peer sent the close option (9112 §9.6)"
     assert closed in result.stderr

@@ -33,6 +33,7 @@ def nginx_with_log() -> AbstractContextManager[peers.Peer]:
     return peers.nginx(http="log_format numbers $connection;", server=directives)
 
 
+@pytest.mark.slow
 @pytest.mark.row("S7", "S8", "S11")
 def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_nginx() -> None:
     with nginx_with_log() as origin, ours.gateway(origin.url) as gateway:
@@ -42,6 +43,7 @@ def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_ngi
     assert 1 <= len(set(lines)) <= 64
 
 
+@pytest.mark.slow
 @pytest.mark.row("S7", "S8", "S11")
 def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_apache() -> None:
     # %k counts the requests before this one on its connection: 0 is the first. With all of its

@@ -62,6 +62,7 @@ def test_curl_opens_a_connection_each_when_it_sends_close() -> None:
         assert connections_curl_opens(f"{server.url}/small.txt", "-H", "Connection: close") == "111"
 
 
+@pytest.mark.slow
 @pytest.mark.row("S2", "S3", "R94")
 @pytest.mark.parametrize("target", ["tests.real_programs.applications:counting", "pages"])
 def test_ab_keeps_alive_ten_thousand_http_10_requests(target: str) -> None:
@@ -77,6 +78,7 @@ def test_ab_keeps_alive_ten_thousand_http_10_requests(target: str) -> None:
     assert int(found["Keep-Alive requests"]) >= 10000 - 10
 
 
+@pytest.mark.slow
 def test_ab_is_kept_alive_every_single_time_when_nothing_limits_a_connection() -> None:
     ab = peers.require("ab")
     with ours.serve("pages", "--max-requests", "none") as server:
@@ -85,6 +87,7 @@ def test_ab_is_kept_alive_every_single_time_when_nothing_limits_a_connection() -
     assert "Failed requests:        0" in done.stdout
 
 
+@pytest.mark.slow
 def test_wrk_sees_no_error_in_two_seconds() -> None:
     wrk = peers.require("wrk")
     with ours.serve("tests.real_programs.applications:counting") as server:
@@ -97,6 +100,7 @@ def test_wrk_sees_no_error_in_two_seconds() -> None:
     assert int(requests[1]) > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.row("S9", "R91")
 def test_chromium_fetches_twelve_objects_over_few_connections() -> None:
     chromium = peers.require("chromium")

@@ -14,6 +14,7 @@ from tests.real_programs.test_serve import CHROMIUM_FLAGS
 pytestmark = pytest.mark.peer
 
 
+@pytest.mark.slow
 def test_chromium_talks_compressed_and_sees_a_clean_close() -> None:
     chromium = peers.require("chromium")
     with (

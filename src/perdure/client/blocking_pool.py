@@ -317,7 +317,7 @@ class BlockingPool:
             self._handles.add(handle)
             if wire.resolved:
                 self._ledger.resolved(ticket.origin, wire.resolved, now)
-            log_opened(handle.entry, now - began)
+            log_opened(handle.entry)
             if handle.entry.state is EntryState.IDLE:
                 self._watch.watch(wire, self._spent)
 

@@ -1,6 +1,6 @@
 """One line in the log for the beginning, and one for the end, of each pooled connection.
 
-    connection 1 to http://127.0.0.1:8000: opened in 0.41 ms
+    connection 1 to http://127.0.0.1:8000: opened
     connection 1 to http://127.0.0.1:8000: closed after 12 requests: idle limit reached (9112 §9.5)
 
 Per connection, never per request; the logger is `perdure.client`, the level DEBUG. RFC 9112 §9.5, §9.6.
@@ -17,9 +17,9 @@ from perdure.core.reason import Reason
 logger = logging.getLogger("perdure.client")
 
 
-def log_opened(entry: Entry[Any], seconds: float) -> None:
-    """Tell of a connection that took so long to come about."""
-    logger.debug("connection %d to %s: opened in %.2f ms", entry.number, entry.origin, seconds * 1000)
+def log_opened(entry: Entry[Any]) -> None:
+    """Tell of a connection that has come about."""
+    logger.debug("connection %d to %s: opened", entry.number, entry.origin)
 
 
 def log_closed(entry: Entry[Any], reason: Reason) -> None:

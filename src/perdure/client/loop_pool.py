@@ -362,7 +362,7 @@ class LoopPool(Generic[W]):
         round_trip = wire.round_trip_seconds()
         rtt = seconds if round_trip is None else round_trip
         wire.entry = self.ledger.dialled(ticket, wire, now, rtt, wire.peer_address)
-        log_opened(wire.entry, seconds)
+        log_opened(wire.entry)
         self._sweeper.add(self)
         if wire.resolved:
             self._names.resolved(ticket.origin, wire.resolved, now)

@@ -5,6 +5,7 @@ RFC 7617 (Basic), RFC 9110 §5.1 (field names), WHATWG URL-encoded forms as curl
 
 from __future__ import annotations
 
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ Content: TypeAlias = bytes | Path
 """Octets, or a file that is opened anew for each request."""
 Field: TypeAlias = tuple[str, str | None]
 
+SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 """What `-d` is said to be, unless a field says otherwise (curl)."""
 PLAIN: Final = ("Accept-Encoding", "identity")
@@ -58,15 +60,25 @@ def wanted_of(options: GetOptions, settings: ClientSettings) -> list[Wanted]:
         InvalidURL: there is no such URL.
         LocalProtocolError, LocalViolation: a method or a field that cannot be sent.
     """
-    for url in options.url:
+    urls = [_with_scheme(url) for url in options.url]
+    for url in urls:
         locate(url)  # before a file is read, or a password asked for
     content = content_of(options)
     fields = fields_of(options)
     login = None if options.user is None else _with_password(options.user)
-    wanted = [_wanted(url, options, fields, content, login) for url in options.url]
+    wanted = [_wanted(url, options, fields, content, login) for url in urls]
     for one in wanted:
         check_sendable(one, settings)
     return wanted
+
+
+def _with_scheme(url: str) -> str:
+    """The URL; http where it names no scheme (curl). Raises CouldNot where it names a unix socket."""
+    if url.startswith("http+unix:"):
+        raise CouldNot(
+            f"URL: a unix socket is named by --unix-socket PATH beside http://HOST/..., got {url!r}"
+        )
+    return url if SCHEME.match(url) else f"http://{url}"
 
 
 def check_sendable(wanted: Wanted, settings: ClientSettings) -> None:

@@ -110,12 +110,11 @@ class Pipeline:
         """
         waiting = deque(numbers)
         while waiting:
-            began = self._network.now()
             wire = self._dial()
             self.opened += 1
             lane = Lane(self._plan, self._network, wire, self._next_connection())
             where = f"connection {lane.number} to {self._plan.location.origin}"
-            logger.info("%s: opened in %.2f ms", where, (self._network.now() - began) * 1000)
+            logger.info("%s: opened", where)
             try:
                 yield from lane.exchange(waiting, self._alone)
             finally:

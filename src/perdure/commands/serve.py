@@ -151,6 +151,11 @@ def load_target(target: str) -> Application:
     """
     from perdure.server.files import folder_application
 
+    if "://" in target:
+        raise CouldNot(f"TARGET: an application or a folder expected, got {target!r}")
+    if target.endswith(".py") and os.path.basename(target) == target:
+        example = f"{target.removesuffix('.py')}:application"
+        raise CouldNot(f"{target}: an application is named as MODULE:NAME, such as {example}")
     module_name, colon, path = target.partition(":")
     if not colon or os.path.isdir(target):
         return folder_application(target)
