@@ -12,8 +12,10 @@ from perdure.core import (
     HTTP_11,
     Announce,
     Interim,
+    Limits,
     LocalViolation,
     Reason,
+    RemoteViolation,
     Request,
     Response,
     ServerConnection,
@@ -147,6 +149,21 @@ def test_the_same_head_again_is_one_request_whatever_came_between() -> None:
     assert connection.receive(GET) == events
     assert isinstance(first, Request)
     assert connection.receive(b"") == []
+
+
+def test_first_head_of_a_connection_may_be_the_one_that_another_began_with() -> None:
+    strict = Limits(max_fields=2)
+    three = b"GET /3 HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n\r\n"
+    for octets in (GET, GET, three, three, OLD, GET, POST + b"ok", GET, CLOSE, three, three):
+        connection = ServerConnection()
+        (request, *_) = connection.receive(octets)
+        assert isinstance(request, Request)
+        assert request.target == octets.split()[1]
+        assert len(request.fields) == octets.partition(b"\r\n\r\n")[0].count(b"\r\n")
+        connection.send_whole(Response(200))
+        assert connection.persists == (octets is not CLOSE)
+    with pytest.raises(RemoteViolation, match="3 field lines, at most 2 allowed"):
+        ServerConnection(strict).receive(three)
 
 
 def test_the_same_head_after_a_piece_of_one_is_a_part_of_it() -> None:

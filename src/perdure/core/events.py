@@ -20,9 +20,10 @@ from typing import Final, TypeAlias
 
 from perdure.core.fields import HTTP_11, Facts, FieldLine, Version, gather
 from perdure.core.framing import NO_CONTENT, Framing, Outgoing
+from perdure.core.reason import Reason
 
 NO_LINES: Final[tuple[FieldLine, ...]] = ()
-Prepared: TypeAlias = "dict[tuple[Facts, bytes, int | None], tuple[object, Outgoing, bytes]]"
+Prepared: TypeAlias = "dict[tuple[Facts, bytes, int | None], tuple[object, Reason, Outgoing, bytes]]"
 """See `Response`."""
 Said: TypeAlias = tuple[bytes, Outgoing, Facts, bool]
 """The octets of a request head, how its content is framed, its facts as it went out, and whether it
@@ -75,7 +76,7 @@ class Response:
 
     Where somebody sends the same response again and again, `block` is what `writer.block` made of
     the fields, and `prepared`, if it is made {}, keeps what was sent before: by the facts and method
-    of the request and the length of the content, for whose terms, the framing and the octets.
+    of the request and the length of the content, for whose terms, the decision, the framing and the octets.
     """
 
     __slots__ = (

@@ -43,7 +43,7 @@ from perdure.core.terms import DEFAULT_TERMS, Terms
 # Looking up a member of an Enum costs 0.2 µs on CPython 3.11, a global 0.02 (bench/bench_server.py).
 _IDLE, _SENDING, _DONE = State.IDLE, State.SENDING, State.DONE
 _HEAD, _PHASE_DONE, _LENGTH = Phase.HEAD, Phase.DONE, Phase.LENGTH
-_PERSISTS_11, _PERSISTS_10 = Reason.PERSISTS_11, Reason.PERSISTS_10
+_PERSISTS_11, _PERSISTS_10, _CLOSE_RECEIVED = Reason.PERSISTS_11, Reason.PERSISTS_10, Reason.CLOSE_RECEIVED
 _ALWAYS = Announce.ALWAYS
 
 # Facts are equal only if they are the same, and equal heads share them: a cheap key (0.2 µs for 1.2).
@@ -134,7 +134,7 @@ class ServerConnection(Connection):
             reader.phase = _PHASE_DONE
             request = Request(method, target, fields, version, facts)
             if heads.octets is head:
-                heads.request = request
+                heads.remember(request)
             events.append(request)
             return
         framing = _remembered_request_framing(facts)
@@ -189,7 +189,7 @@ class ServerConnection(Connection):
                 reason = decide_plain(request, head.facts, framing, None)
             # 0.9 µs where it can be left out, which is nearly always (bench/bench_server.py).
             reason = self.reason = reason or self._decide(head, framing, length is not None)
-            if prepared is not None and reason is _PERSISTS_11 and self.peer_state is _DONE:
+            if prepared is not None and self.peer_state is _DONE:
                 self._prepare(head, prepared, outgoing, length)
         terms = self._terms
         if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
@@ -218,42 +218,44 @@ class ServerConnection(Connection):
         return None if most is None else most - self.exchanges - 1
 
     def _prepare(self, head: Response, prepared: Prepared, outgoing: Outgoing, length: int | None) -> None:
-        """Remember how a response is sent that lets an HTTP/1.1 connection persist."""
-        terms = self._terms
+        """Remember how a response is sent after which the connection persists, or ends as it was asked to."""
+        terms, reason = self._terms, self.reason
         if head.block is None or outgoing.drop_length or len(prepared) >= MOST_PREPARED:
             return
-        if terms.announce is not _ALWAYS:
-            return
         octets = writer.status_line(head.status, head.reason_phrase) + head.block + outgoing.line
-        if terms.max_requests is None:
-            octets += _end_of_head_11(terms.keep_alive_timeout, None)
-        prepared[self._request_facts, self._request_method, length] = terms, outgoing, octets
+        if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
+            if terms.max_requests is None:
+                octets += _end_of_head_11(terms.keep_alive_timeout, None)
+        elif reason is _CLOSE_RECEIVED:
+            octets += writer.connection_lines((b"close",), b"") + b"\r\n"
+        else:
+            return
+        prepared[self._request_facts, self._request_method, length] = terms, reason, outgoing, octets
 
     def _send_prepared(self, prepared: Prepared, length: int | None) -> bytes | None:
         """Send a head as it was sent before, if nothing of this exchange asks for another look.
 
         Framing, status line, decision and head are one look-up: 2 µs less (bench/bench_server.py).
         """
-        known = prepared.get((self._request_facts, self._request_method, length))
         if (
-            known is None
-            or self.reason is not None
+            self.reason is not None
             or self.peer_state is not _DONE
             or self.limit is not None
             or self.half_closed
         ):
             return None
-        terms, outgoing, octets = known
-        if terms is not self._terms:
+        known = prepared.get((self._request_facts, self._request_method, length))
+        if known is None or known[0] is not self._terms:
             return None
+        _, reason, outgoing, octets = known
         most = self._terms.max_requests
-        if most is not None:
+        if most is not None and reason is _PERSISTS_11:
             left = most - self.exchanges - 1
             if left <= 0:
                 return None
             octets += _end_of_head_11(self._terms.keep_alive_timeout, left)
         self.response_framing = outgoing.framing
-        self.reason = _PERSISTS_11
+        self.reason = reason
         if length is None:
             self._begin_sending(outgoing, False)
         else:
@@ -340,8 +342,7 @@ class ServerConnection(Connection):
         """Begin to await the next request, if nothing of it has arrived: `next_cycle` in one step.
 
         Returns:
-            False where there is more to do than that; nothing was done, and `next_cycle` is to be
-            called.
+            False where there is more to do than that, by `next_cycle`; nothing was done.
 
         RFC 9112 §9.3.
         """
@@ -368,8 +369,7 @@ class ServerConnection(Connection):
         pipeline's requests (bench/bench_exchange.py).
 
         Returns:
-            None where there is more to do than that; nothing was done, and `next_cycle` is to be
-            called.
+            None where there is more to do than that, by `next_cycle`; nothing was done.
 
         RFC 9112 §9.3.2.
         """

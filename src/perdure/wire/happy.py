@@ -47,7 +47,7 @@ async def race(targets: list[Target], stagger: float) -> socket.socket:
 
 async def attempt(target: Target) -> socket.socket:
     """Connect one non-blocking socket; it is closed if that fails or is cancelled."""
-    connecting = socket.socket(target.family, socket.SOCK_STREAM)
+    connecting = socket.socket(target.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         connecting.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connecting, target.address)

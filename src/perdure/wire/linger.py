@@ -74,8 +74,9 @@ class Lingering(Silent):
             wire.transport.resume_reading()
         wire.sweeper.remove(wire)
         wire.sweeper.add(self)
-        # The kernel's queue too: it may hold everything for a peer that never reads.
-        wire.watch_waiting_octets(wire.unsent_octets())
+        # The kernel's queue too may hold everything for a peer that never reads; the next tick asks it, so
+        # that a peer that closes at once costs no look (6 µs, the socket object of uvloop included).
+        wire.watch_waiting_octets(1)
 
     def stop(self) -> None:
         """Leave the sweeper."""

@@ -293,9 +293,6 @@ class LoopWire(asyncio.Protocol):
         self.own_address = plain_address(information("sockname"))
         self.tls = information("sslcontext") is not None
         self.opened_at = loop.time()
-        if isinstance(self.peer_address, tuple):
-            # asyncio does it only for sockets made with IPPROTO_TCP, which accepted ones may not be.
-            self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tcp_keepalive:
             self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.sweeper = Sweeper.of(loop)
