@@ -33,6 +33,8 @@ CORES = sorted(os.sched_getaffinity(0))
 TICKS = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 64
 READY_SECONDS = 20.0
+WARM_SECONDS = 1
+"""Of load before anything is counted."""
 GREETING = b"Hello, world!"
 
 APPLICATION = """
@@ -304,6 +306,7 @@ def main() -> None:
                 port = free_port()
                 command = commands(folder, options.peers, port)[name]
                 with running(name, command, folder, port) as process:
+                    measure(CASES[0], process, port, folder, WARM_SECONDS)
                     for case in [case for case in CASES if options.case in case.name]:
                         cost = measure(case, process, port, folder, options.seconds)
                         results.setdefault(name, {}).setdefault(case.name, []).append(cost)
