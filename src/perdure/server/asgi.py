@@ -34,6 +34,10 @@ EXTENSIONS: Final[dict[str, Any]] = {
     "http.response.early_hint": MappingProxyType({}),
     "http.response.pathsend": MappingProxyType({}),
 }
+METHOD_WORDS: Final = {
+    word.encode(): word for word in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+}
+"""One string for each, whoever says it: 50 octets less for an idle connection."""
 VERSION_WORDS: Final = {HTTP_10: "1.0", HTTP_11: "1.1"}
 
 
@@ -42,7 +46,9 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
 
     The path is percent-decoded, the others are octet for octet.
     """
-    raw_path, _, query = (target if target[:1] == b"/" else origin_form(target)).partition(b"?")
+    raw_path, query = target if target[:1] == b"/" else origin_form(target), b""
+    if b"?" in raw_path:
+        raw_path, _, query = raw_path.partition(b"?")
     if b"%" in raw_path:
         return unquote_to_bytes(raw_path).decode("utf-8", "replace"), raw_path, query
     return raw_path.decode("ascii"), raw_path, query
@@ -141,7 +147,8 @@ class AsgiConnection(PipelinedConnection):
 
     def _describe(self, request: Request, scope: dict[str, Any]) -> None:
         """Say what another request than the one before is."""
-        scope["method"] = request.method.decode("ascii")
+        method = request.method
+        scope["method"] = METHOD_WORDS.get(method) or method.decode("ascii")
         scope["http_version"] = VERSION_WORDS.get(request.version, "1.1")
         target, fields = request.target, request.fields
         scope["path"], scope["raw_path"], scope["query_string"] = split_target(target)
