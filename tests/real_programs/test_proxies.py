@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import trustme
 import perdure
 from perdure.wire.network import run
 from tests import peers
+from tests.real_programs import ours
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]  # Apache takes its time to end
 
@@ -178,3 +180,22 @@ def test_a_proxy_that_cannot_reach_the_origin_says_so(how: str, roots: str) -> N
         with pytest.raises(perdure.ProxyRefused, match="refused the tunnel: 503") as caught:
             ask(f"https://{nowhere}", 1, how, proxy=proxy.url, ca_file=roots)
         assert b"ERR_CONNECT_FAIL" in caught.value.content
+
+
+@pytest.mark.row("S8")
+def test_get_goes_through_a_proxy_as_curl_does(origin: dict[str, str], roots: str) -> None:
+    with squid() as proxy:
+        through = ["get", "-n", "5", "--proxy", proxy.url, "--cacert", roots]
+        for more in ["-p", origin["http"]], [origin["http"]], [origin["https"]]:
+            done = ours.perdure(*through, *more[:-1], more[-1] + "/small.txt")
+            assert done.returncode == 0, done.stderr
+            assert re.search(r"\b1 connection opened .*, 4 reuses\b", done.stdout)
+        refused = ours.perdure(*through, f"https://{peers.LOOPBACK}:{peers.free_port()}")
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+        assert "the proxy refused the tunnel: 503" in refused.stderr
+    without = ours.perdure(
+        "get", "--proxy", proxy.url, "--noproxy", "127.0.0.0/8", origin["http"] + "/small.txt"
+    )
+    assert (without.returncode, without.stdout) == (0, "small\n")
+    pipelined = ours.perdure("get", "--pipeline", "4", "--proxy", proxy.url, origin["http"])
+    assert pipelined.returncode == 2

@@ -34,7 +34,7 @@ class Proxies:
 
     Attributes:
         url: of the proxy for every origin, http[s]://[USER:PASSWORD@]HOST[:PORT]; "" for those that the
-            environment names.
+            environment names, `trust_env` or not.
         no_proxy: origins that are reached without, such as "localhost, .internal:8080, 10.0.0.0/8"; None
             for those that the environment names, where it names the proxies too.
         tunnel: whether http origins too are reached by CONNECT.
@@ -136,7 +136,7 @@ def make_routes(proxy: ProxySource, trust_env: bool) -> Routes | None:
 
     Args:
         proxy: the URL of one for every origin, or `Proxies`; None for none at all.
-        trust_env: whether the environment is asked where no URL was said.
+        trust_env: whether the environment is asked where nothing was said.
 
     Raises:
         InvalidURL: the URL is none that can be used.
@@ -148,7 +148,7 @@ def make_routes(proxy: ProxySource, trust_env: bool) -> Routes | None:
         read_proxy(told.url)
         urls: Mapping[str, str] = {ANY_SCHEME: told.url}
     else:
-        urls = proxies_of_environment() if trust_env else {}
+        urls = proxies_of_environment() if trust_env or told is not FROM_ENVIRONMENT else {}
     if not any(urls.get(scheme) for scheme in ("http", "https", ANY_SCHEME)):
         return None
     exempt = urls.get("no", "") if told.no_proxy is None else told.no_proxy

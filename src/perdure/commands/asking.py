@@ -12,6 +12,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from perdure.client.aio import AsyncClient, AsyncStreamedResponse
 from perdure.client.digest import DigestAuth
 from perdure.client.errors import ConnectError, ExchangeError, RedirectError
+from perdure.client.proxies import Proxies
 from perdure.client.settings import ClientSettings
 from perdure.commands.delivery import Delivery
 from perdure.commands.destinations import Destinations, DirectedNetwork
@@ -77,6 +78,7 @@ class Asking:
             max_redirects=options.max_redirs,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # only what -b says is sent
             trust_env=False,  # so is what -u says
+            proxy=proxies_of(options),
             **asdict(self._settings),
         )
         began = now()
@@ -167,6 +169,18 @@ class Asking:
 def destinations_of(options: GetOptions) -> Destinations:
     """Where to connect. Raises CouldNot where that cannot be understood."""
     return Destinations(options.resolve, options.connect_to, options.unix_socket)
+
+
+def proxies_of(options: GetOptions) -> Proxies | None:
+    """What to go through."""
+    if options.proxy == "none":
+        return None
+    return Proxies(
+        url=options.proxy or "",
+        no_proxy=options.noproxy,
+        tunnel=options.proxytunnel,
+        proxy_connection=options.proxy_connection,
+    )
 
 
 def tls_of(options: GetOptions) -> TlsContext:

@@ -87,6 +87,16 @@ class GetOptions:
     connect_to: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:HOST:PORT"})
     """Connect to the second host and port instead of the first; empty: any, or the same. May be repeated."""
 
+    proxy: str | None = field(default=None, metadata=_also("-x", metavar="URL"))
+    """Go through this proxy, http[s]://[USER:PASSWORD@]HOST[:PORT], "none" through none. Otherwise: as
+    http_proxy, https_proxy, all_proxy and no_proxy say."""
+    noproxy: str | None = field(default=None, metadata={"metavar": "HOSTS"})
+    """Hosts, domains and networks to reach without the proxy, parted by commas; "*": all."""
+    proxytunnel: bool = field(default=False, metadata=_also("-p"))
+    """Ask the proxy for a tunnel (CONNECT) to http servers too."""
+    proxy_connection: bool = False
+    """Ask the proxy to keep connections with Proxy-Connection, as Netscape did."""
+
     cacert: str | None = field(default=None, metadata=_also("--ca-file", metavar="FILE"))
     """PEM file of the authorities that https servers are verified with. Otherwise: the system's."""
     insecure: bool = field(default=False, metadata=_also("-k"))
@@ -113,6 +123,8 @@ class GetOptions:
             raise ValueError("one of --output and --remote-name expected, got both")
         if self.upload_file is not None and (self.data or self.data_binary):
             raise ValueError("one of --upload-file and --data expected, got both")
+        if self.pipeline is not None and self.proxy not in (None, "none"):
+            raise ValueError("--pipeline goes straight to the server, and through no --proxy")
         if self.pipeline is not None and (self.location or self.digest):
             raise ValueError("--pipeline answers nothing: no --location and no --digest expected, got one")
         if self.key is not None and self.cert is None:
