@@ -12,6 +12,7 @@ import trustme
 from perdure.core import Reason
 from perdure.intermediary.gateway import Gateway
 from perdure.wire.errors import AddressInUse
+from perdure.wire.memory import Fault, MemoryNetwork
 from perdure.wire.network import Network
 from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.tls import client_context, server_context
@@ -160,6 +161,31 @@ def test_origin_that_refuses_is_passed_over_since_nothing_was_sent(play: Play) -
             await client.wait_lost()
 
     play(scene)
+
+
+@pytest.mark.parametrize("fault", ["refused", "unanswered"])
+def test_origin_that_cannot_be_dialled_is_left_to_rest_where_there_are_others(
+    play_virtually: Play, fault: str
+) -> None:
+    async def scene(stage: Stage) -> None:
+        assert isinstance(stage.network, MemoryNetwork)
+        to = [f"http://{stage.origin.host}:{stage.origin.port}", "http://192.0.2.1:80"]
+        async with Gateway(to, "127.0.0.1:0", network=stage.network, origin_connect_timeout=0.2) as gateway:
+            client = await Stage(stage.network, stage.origin, gateway).client()
+            if fault == "unanswered":
+                stage.network.script(Fault("server", 0, "unanswered"), 1)  # the second origin is asked first
+            inner: RawPeer | None = None
+            for _ in range(6):
+                client.send(GET)
+                inner = inner or await stage.origin.accept()
+                await inner.receive_until(b"\r\n\r\n")
+                inner.send(OK)
+                assert status((await answer(client))[0]) == 200
+            assert len(stage.network.connections) == 3, "the client's, the origin's, and one in vain"
+            client.abort()
+            await client.wait_lost()
+
+    play_virtually(scene)
 
 
 @pytest.mark.row("R115", "S16")

@@ -55,6 +55,8 @@ class ClientSettings:
     relay_timeout: Seconds = 5.0
     """How long a request that may be sent again waits for an answer on the first connection that an origin
     kept because it was asked to (HTTP/1.0): none means a relay in between that did not understand."""
+    dial_rest: Seconds = 0.0
+    """How long an origin that could not be dialled is left alone, doubling up to 16 times (gateway: 1)."""
     continue_timeout: Seconds = 1.0
     """How long to wait for 100 (Continue) before content is sent all the same (Go, curl: 1 s)."""
     happy_eyeballs: Seconds = 0.25
@@ -109,6 +111,7 @@ class ClientSettings:
             max_age=self.max_age,
             age_phase=age_phase,
             max_requests=self.max_requests,
+            dial_rest=self.dial_rest,
             order=self.order,
         )
 

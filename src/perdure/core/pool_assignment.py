@@ -215,7 +215,7 @@ class Assignment(Connections[Handle]):
                     self._grant(home, ticket, entry)
         first = home.waiting.first()
         if first is not None:
-            if self._is_older_in_line(first) and self._line[0][1].count == 0:
+            if self._line and self._is_older_in_line(first) and self._line[0][1].count == 0:
                 self._fill(now)
             self._serve(home, now)
         if self._line:
@@ -226,6 +226,9 @@ class Assignment(Connections[Handle]):
     def _serve(self, home: Origin[Handle], now: float) -> None:
         """Give the waiting tickets of an origin, in order, what there is for them."""
         while (ticket := home.waiting.first()) is not None:
+            full = home.count >= self.settings.max_per_origin
+            if full and not home.idle and home.dials == len(home.seekers):
+                break  # as a rule, in a pool that is busy: found out below too, at thrice the cost
             entry = self._pick(home, ticket.need, now)
             if entry is not None:
                 self._grant(home, ticket, entry)

@@ -43,6 +43,8 @@ class Waiting:
 
     def first(self) -> Ticket | None:
         """The ticket that waits longest."""
+        if not (self._proven or self._fresh):  # as a rule; a third of the cost of the minimum
+            return next(iter(self._any), None)
         return min(self.heads(), key=_number, default=None)
 
     def heads(self) -> list[Ticket]:

@@ -53,6 +53,9 @@ GONE: Final = frozenset([Reason.PEER_CLOSED, Reason.PEER_RESET, Reason.IDLE_408]
 """What a connection that had gone stale looks like."""
 
 
+_NOT_CONNECTED: Final = frozenset({Reason.CONNECT_FAILED, Reason.CONNECT_TIMEOUT})
+
+
 class Exchange(Answer):
     """See the module; `Answer` is the half that brings the response back."""
 
@@ -205,7 +208,7 @@ class Exchange(Answer):
         self._lease = None
         if times := self._shared.failed_dials.note((self.origin, error.reason), self._inbound.now()):
             logger.warning("%s: %s%s", self.origin, error, how_often(times))
-        if error.reason is Reason.CONNECT_FAILED and not self._retried:
+        if error.reason in _NOT_CONNECTED and not self._retried:
             tried = self._tried = [*(self._tried or ()), self.origin]
             other = self._shared.balance.another(tried)
             if other is not None:

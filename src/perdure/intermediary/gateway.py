@@ -8,6 +8,7 @@ RFC 9110 §3.7 (gateways), §7.6 (forwarding).
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ class Gateway(ListeningServer):
         own, server, client = split_settings(settings)
         super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
         balance = Balance([to] if isinstance(to, str) else to)
+        if len(balance.origins) == 1:
+            client = dataclasses.replace(client, dial_rest=0.0)
         mark = secrets.token_hex(3).encode()
         rules = Forwarding(
             own.pseudonym.encode("ascii"), mark, own.host, own.forwarded, on_request, on_response

@@ -24,6 +24,7 @@ ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
     "unlearned_idle_timeout": 15.0,  # below every common server that says nothing (ALB 60, nginx 60, Go 90)
     "max_age": 3600.0,
     "max_requests": 1000,
+    "dial_rest": 1.0,  # of one among several origins; a sole one is always tried (nginx, max_fails)
 }
 """Where a gateway differs from a client: many users share its connections (nginx)."""
 
