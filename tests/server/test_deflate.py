@@ -9,8 +9,10 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, TextMessage
 from wsproto.extensions import Extension, PerMessageDeflate
 
-from perdure.server.deflate import LARGEST_MESSAGE, Deflate
+from perdure.server.deflate import Deflate
 from tests.server.frames import BINARY, COMPRESSED, CONTINUATION, PING, TEXT, frame
+
+LARGEST_MESSAGE = 1 << 24
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ from tests.server.frames import BINARY, COMPRESSED, CONTINUATION, PING, TEXT, fr
     ],
 )
 def test_an_offer_that_can_be_kept_is_accepted_with_its_parameters(offer: str, answer: str) -> None:
-    agreed = Deflate.agree(offer)
+    agreed = Deflate.agree(offer, LARGEST_MESSAGE)
     assert agreed is not None
     assert agreed.parameters == answer
 
@@ -58,11 +60,11 @@ def test_an_offer_that_can_be_kept_is_accepted_with_its_parameters(offer: str, a
 )
 def test_an_offer_that_is_unknown_or_malformed_is_declined(offer: str) -> None:
     """RFC 7692 §7.1."""
-    assert Deflate.agree(offer) is None
+    assert Deflate.agree(offer, LARGEST_MESSAGE) is None
 
 
 def connection(offer: str = "permessage-deflate") -> Connection:
-    deflate = Deflate.agree(offer)
+    deflate = Deflate.agree(offer, LARGEST_MESSAGE)
     assert deflate is not None
     assert deflate.enabled()
     assert not deflate.offer()

@@ -38,7 +38,7 @@ def test_a_get_with_the_option_and_the_protocol_wants_a_websocket() -> None:
 
 @pytest.mark.row("R144")
 def test_the_fields_of_the_101_name_the_protocol_and_prove_the_key() -> None:
-    lines, deflate = accept_fields(request(), None)
+    lines, deflate = accept_fields(request(), None, 1 << 20)
     assert [said(line) for line in lines] == [
         b"Upgrade: websocket",
         b"Sec-WebSocket-Accept: " + TOKEN,
@@ -48,7 +48,7 @@ def test_the_fields_of_the_101_name_the_protocol_and_prove_the_key() -> None:
 
 def test_the_first_offer_that_can_be_kept_is_accepted() -> None:
     offers = b"x-other, permessage-deflate; server_max_window_bits=8, permessage-deflate, x"
-    lines, deflate = accept_fields(request((b"Sec-WebSocket-Extensions", offers)), None)
+    lines, deflate = accept_fields(request((b"Sec-WebSocket-Extensions", offers)), None, 1 << 20)
     assert deflate is not None
     assert said(lines[-1]) == b"Sec-WebSocket-Extensions: permessage-deflate"
 
@@ -56,7 +56,7 @@ def test_the_first_offer_that_can_be_kept_is_accepted() -> None:
 def test_subprotocols_of_several_lines_are_one_list_in_order() -> None:
     asked = request((b"Sec-WebSocket-Protocol", b"one, Two"), (b"Sec-WebSocket-Protocol", b" ,three"))
     assert offered_subprotocols(asked) == ["one", "Two", "three"]
-    lines, _ = accept_fields(asked, "Two")
+    lines, _ = accept_fields(asked, "Two", 1 << 20)
     assert said(lines[-1]) == b"Sec-WebSocket-Protocol: Two"
     with pytest.raises(ValueError, match="'two' was not offered"):
-        accept_fields(asked, "two")
+        accept_fields(asked, "two", 1 << 20)

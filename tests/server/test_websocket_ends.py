@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from perdure.core import Reason
 from perdure.server.asgi import Message, Receive, Send
-from perdure.server.websocket import CLOSE_SECONDS, check_close_code
+from perdure.server.settings import APPLICATION_DEFAULTS
+from perdure.server.websocket import check_close_code
 from perdure.wire.network import Network
 from tests.server.frames import (
     BINARY,
@@ -29,6 +32,8 @@ from tests.wire.conftest import Play
 
 MEBIBYTE = 1 << 20
 ACCEPT: Message = {"type": "websocket.accept"}
+
+CLOSE_SECONDS = APPLICATION_DEFAULTS.websocket_close_timeout
 
 
 def text(words: str) -> Message:
@@ -167,6 +172,26 @@ def test_a_message_that_is_too_big_is_1009(play_on_sockets: Play, pieces: int) -
         assert [message.get("code") for message in application.heard[1:]] == [1009]
 
     play_on_sockets(scene)
+
+
+def test_what_is_too_big_and_how_long_a_close_may_take_are_settings(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        settings = {"websocket_max_message": 1000, "websocket_close_timeout": 3.0}
+        async with serving(network, Sockets(accepting), **settings) as stand:
+            peer, _ = await join(stand)
+            peer.send(frame(BINARY, bytes(1000)) + frame(BINARY, bytes(1001)))
+            assert (await closing_from(peer))[0] == 1009
+            other, _ = await join(stand)
+            sent_at = other.now()
+            drained = asyncio.ensure_future(stand.server.drain())
+            assert (await closing_from(other))[0] == 1012
+            assert await other.at_eof()
+            assert 3.0 <= other.now() - sent_at < 4.0
+            peer.close()
+            other.close()
+            await drained
+
+    play_in_time(scene)
 
 
 @pytest.mark.parametrize(("raising", "code"), [(True, 1011), (False, 1000)])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from wsproto.events import BytesMessage, TextMessage
 
-from perdure.server.deflate import LARGEST_MESSAGE
 from perdure.server.websocket_message import Assembly, MessageTooBig
+
+LARGEST = 30000
 
 
 def test_parts_become_one_message_and_the_next_one_begins_anew() -> None:
-    assembly = Assembly()
+    assembly = Assembly(LARGEST)
     for _ in range(2):
         assert assembly.add(TextMessage("a\r\n", message_finished=False)) is None
         assert assembly.add(TextMessage("", message_finished=False)) is None
@@ -22,18 +23,18 @@ def test_parts_become_one_message_and_the_next_one_begins_anew() -> None:
 @pytest.mark.parametrize(("part", "key"), [(TextMessage(""), "text"), (BytesMessage(b""), "bytes")])
 def test_an_empty_message_is_a_message_of_its_kind(part: TextMessage | BytesMessage, key: str) -> None:
     empty = type(part.data)()
-    assert Assembly().add(part) == {"type": "websocket.receive", key: empty}
+    assert Assembly(LARGEST).add(part) == {"type": "websocket.receive", key: empty}
 
 
 def test_octets_are_counted_and_not_characters() -> None:
-    assembly = Assembly()
-    assert assembly.add(TextMessage("€" * (LARGEST_MESSAGE // 3), message_finished=False)) is None
-    with pytest.raises(MessageTooBig, match=f"at most {LARGEST_MESSAGE} allowed"):
+    assembly = Assembly(LARGEST)
+    assert assembly.add(TextMessage("€" * (LARGEST // 3), message_finished=False)) is None
+    with pytest.raises(MessageTooBig, match=f"at most {LARGEST} allowed"):
         assembly.add(TextMessage("€"))
     assert assembly.add(TextMessage("next")) == {"type": "websocket.receive", "text": "next"}
 
 
 def test_the_largest_message_is_taken() -> None:
-    message = Assembly().add(BytesMessage(bytes(LARGEST_MESSAGE)))
+    message = Assembly(LARGEST).add(BytesMessage(bytes(LARGEST)))
     assert message is not None
-    assert len(message["bytes"]) == LARGEST_MESSAGE
+    assert len(message["bytes"]) == LARGEST

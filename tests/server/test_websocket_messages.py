@@ -9,7 +9,7 @@ import pytest
 
 from perdure.core import Reason
 from perdure.server.asgi import Message, Receive, Send
-from perdure.server.websocket import HELD_MESSAGES, PING_SECONDS
+from perdure.server.settings import APPLICATION_DEFAULTS
 from perdure.wire.network import Network
 from tests.server.frames import (
     BINARY,
@@ -35,6 +35,9 @@ from tests.wire.conftest import Play
 
 MEBIBYTE = 1 << 20
 ACCEPT: Message = {"type": "websocket.accept"}
+
+PING_SECONDS = 20.0
+HELD_MESSAGES = APPLICATION_DEFAULTS.websocket_held_messages
 
 
 def text(words: str) -> Message:
@@ -240,6 +243,36 @@ def test_a_silent_client_is_pinged_and_left_when_it_does_not_answer(play_in_time
                 Reason.IDLE_LIMIT
             ] == 1
         assert application.heard[1:] == [gone(1006)]
+
+    play_in_time(scene)
+
+
+def test_when_to_ask_and_how_long_to_wait_are_settings(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        settings = {"websocket_ping_interval": 5.0, "websocket_ping_timeout": 30.0}
+        async with serving(network, Sockets(accepting), **settings) as stand:
+            peer, _ = await join(stand)
+            peer.patience = 100.0
+            began = peer.now()
+            assert await frame_from(peer) == Frame(PING, b"")
+            assert 5.0 <= peer.now() - began < 6.0
+            await peer.receive_all()
+            assert 35.0 <= peer.now() - began < 36.0
+
+    play_in_time(scene)
+
+
+@pytest.mark.parametrize(("interval", "pings"), [(None, 0), (5.0, 19)])
+def test_a_client_may_be_asked_for_ever_or_never(
+    play_in_time: Play, interval: float | None, pings: int
+) -> None:
+    async def scene(network: Network) -> None:
+        settings = {"websocket_ping_interval": interval, "websocket_ping_timeout": None}
+        async with serving(network, Sockets(accepting), **settings) as stand:
+            peer, answer = await join(stand)
+            await let_pass(99.0)
+            assert bytes(peer.received) == answer.head + frame(PING, masked=False) * pings
+            assert not peer.ended
 
     play_in_time(scene)
 

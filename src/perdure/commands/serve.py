@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import CouldNot, Manner, print_json
 from perdure.config import ConfigError, Count, Part, Section
-from perdure.server.settings import SUBJECTS, ServerSettings
+from perdure.server.settings import APPLICATION_SUBJECTS, ApplicationSettings
 
 if TYPE_CHECKING:
     from perdure.server.asgi import Application
@@ -187,8 +187,15 @@ def _attribute(found: object, path: str, target: str) -> object:
     return found
 
 
+TOWARD_CLIENTS: Final = Part(ApplicationSettings, title="Toward clients", subjects=APPLICATION_SUBJECTS)
 COMMAND: Final = Command(
-    Section("serve", (Part(ServeOptions), Part(ServerSettings, title="Toward clients", subjects=SUBJECTS))),
+    Section(
+        "serve",
+        (
+            Part(ServeOptions),
+            Part(ApplicationSettings, title="Toward clients", subjects=APPLICATION_SUBJECTS),
+        ),
+    ),
     help="Serve an ASGI application or a folder.\n\nSIGTERM and SIGINT drain: closes are announced, "
     "exchanges under way finish, and the exit status is 0. A second one stops at once. With workers, SIGHUP "
     "reads the configuration again and replaces them one by one.",

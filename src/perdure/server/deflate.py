@@ -15,8 +15,6 @@ from typing import Final
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
-LARGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Octets of one message; a larger one ends the connection with 1009 (uvicorn's default too)."""
 OWN_WINDOW_BITS: Final = 12
 MEMORY_LEVEL: Final = 5
 """64 KiB a connection instead of zlib's 320, for about the same size of messages (websockets)."""
@@ -55,8 +53,9 @@ class Deflate(Extension):
 
     name = "permessage-deflate"
 
-    def __init__(self, parameters: str, own_bits: int, own_reset: bool, peer_reset: bool) -> None:
+    def __init__(self, parameters: str, own_bits: int, own_reset: bool, peer_reset: bool, most: int) -> None:
         self.parameters = parameters
+        self._most = most
         self._own_bits = own_bits
         self._own_reset = own_reset
         self._peer_reset = peer_reset
@@ -67,8 +66,12 @@ class Deflate(Extension):
         self._inflated = 0
 
     @classmethod
-    def agree(cls, offer: str) -> Deflate | None:
+    def agree(cls, offer: str, most: int) -> Deflate | None:
         """Accept an offer of the client, or decline it.
+
+        Args:
+            offer: one element of Sec-WebSocket-Extensions.
+            most: octets that a message may have once it is decompressed.
 
         RFC 7692 §7.1: unknown, repeated or malformed parameters decline it.
         """
@@ -84,7 +87,7 @@ class Deflate(Extension):
         if "server_max_window_bits" in asked:
             answer.append(f"server_max_window_bits={bits}")
         own_reset, peer_reset = (flag in asked for flag in FLAGS)
-        return cls("; ".join(answer), min(OWN_WINDOW_BITS, int(bits)), own_reset, peer_reset)
+        return cls("; ".join(answer), min(OWN_WINDOW_BITS, int(bits)), own_reset, peer_reset, most)
 
     def enabled(self) -> bool:
         """Always: one that was declined is never made."""
@@ -142,13 +145,13 @@ class Deflate(Extension):
 
     def _inflate(self, octets: bytes) -> bytes | CloseReason:
         """Decompress no more than a message may have: a kibibyte can stand for a mebibyte."""
-        room = LARGEST_MESSAGE - self._inflated + 1
+        room = self._most - self._inflated + 1
         try:
             data = self._decompressor.decompress(octets, room)
         except zlib.error:
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
         self._inflated += len(data)
-        return data if self._inflated <= LARGEST_MESSAGE else CloseReason.MESSAGE_TOO_BIG
+        return data if self._inflated <= self._most else CloseReason.MESSAGE_TOO_BIG
 
     def _new_compressor(self) -> zlib._Compress:
         return zlib.compressobj(wbits=-self._own_bits, memLevel=MEMORY_LEVEL)

@@ -48,8 +48,10 @@ def offered_subprotocols(request: Request) -> list[str]:
     return [word for part in offered.split(",") if (word := part.strip())]
 
 
-def accept_fields(request: Request, subprotocol: str | None) -> tuple[list[FieldLine], Deflate | None]:
-    """The fields of the 101, and the compression that they agree to.
+def accept_fields(
+    request: Request, subprotocol: str | None, most: int
+) -> tuple[list[FieldLine], Deflate | None]:
+    """The fields of the 101, and the compression that they agree to, for messages of `most` octets.
 
     Raises:
         ValueError: the client did not offer that subprotocol (RFC 6455 §4.2.2).
@@ -62,7 +64,7 @@ def accept_fields(request: Request, subprotocol: str | None) -> tuple[list[Field
             raise ValueError(f"subprotocol {subprotocol!r} was not offered: {offered} (RFC 6455 §4.2.2)")
         lines.append(make_line(b"Sec-WebSocket-Protocol", subprotocol.encode("latin-1")))
     offers = b",".join(_values(request, b"sec-websocket-extensions")).decode("latin-1")
-    deflate = next((agreed for offer in offers.split(",") if (agreed := Deflate.agree(offer))), None)
+    deflate = next((agreed for offer in offers.split(",") if (agreed := Deflate.agree(offer, most))), None)
     if deflate is not None:
         lines.append(make_line(b"Sec-WebSocket-Extensions", deflate.parameters.encode("ascii")))
     return lines, deflate

@@ -19,7 +19,7 @@ from perdure.server.asgi import Application, AsgiConnection
 from perdure.server.lifespan import Lifespan
 from perdure.server.proxied import HeaderWire, Senders
 from perdure.server.registry import Registry
-from perdure.server.settings import ServerSettings
+from perdure.server.settings import ApplicationSettings, ServerSettings
 from perdure.wire.bind import BoundSocket
 from perdure.wire.descriptors import descriptor_limit
 from perdure.wire.loop import LoopWire
@@ -147,7 +147,7 @@ class Server(ListeningServer):
     Args:
         application: ASGI 3.
         bind: "HOST:PORT" (port 0: any free one) or "unix:PATH", or several.
-        settings: every name of `ServerSettings`, such as idle_timeout=30.0 (seconds).
+        settings: every name of `ApplicationSettings`, such as idle_timeout=30.0 (seconds).
 
     Raises, on entering: BindFailed, AddressInUse; StartupFailed if the application says so.
     """
@@ -164,7 +164,7 @@ class Server(ListeningServer):
         **settings: Any,
     ) -> None:
         super().__init__(
-            ServerSettings(**settings),
+            ApplicationSettings(**settings),
             bind,
             tls_cert=tls_cert,
             tls_key=tls_key,

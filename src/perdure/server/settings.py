@@ -104,6 +104,32 @@ class ServerSettings:
         )
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ApplicationSettings(ServerSettings):
+    """Settings of a server with an application, which may speak WebSocket.
+
+    Raises:
+        ValueError: one of them is not what its type says; the message names it.
+    """
+
+    websocket_max_message: Octets = 16777216
+    """One message of a client, decompressed → 1009 (uvicorn)."""
+    websocket_held_messages: Count = 32
+    """Messages held for the application before reading pauses (uvicorn)."""
+    websocket_ping_interval: Seconds | None = 20.0
+    """How long a client may say nothing before it is asked whether it is there (uvicorn). none: any."""
+    websocket_ping_timeout: Seconds | None = 20.0
+    """How long it may then take to say anything before it is left (uvicorn). none: any."""
+    websocket_close_timeout: Seconds = 10.0
+    """How long a client may take to answer our close frame (websockets)."""
+
+
+def application_settings(settings: ServerSettings) -> ApplicationSettings:
+    """The same settings where they are those of a server with an application; else the defaults."""
+    return settings if isinstance(settings, ApplicationSettings) else APPLICATION_DEFAULTS
+
+
+APPLICATION_DEFAULTS: Final = ApplicationSettings()
 SUBJECTS: Final[Mapping[str, str]] = {
     "idle_timeout": "persistence",
     "head_timeout": "slow peers",
@@ -114,3 +140,5 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "drain_grace": "shutting down",
 }
 """What the settings are about, from the named one on: the headlines of the help."""
+APPLICATION_SUBJECTS: Final[Mapping[str, str]] = {**SUBJECTS, "websocket_max_message": "WebSockets"}
+"""The same with an application."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from wsproto import events as frames
 from wsproto.connection import Connection as Frames
@@ -26,6 +27,7 @@ from wsproto.frame_protocol import CloseReason
 from perdure.core import LocalViolation, Reason, Request, Response, State, make_lines
 from perdure.server.handshake import accept_fields, offered_subprotocols
 from perdure.server.response_heads import response_head
+from perdure.server.settings import application_settings
 from perdure.server.websocket_message import Assembly, MessageTooBig
 
 if TYPE_CHECKING:
@@ -33,13 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("perdure.server")
 
-HELD_MESSAGES: Final = 32
-"""Messages held for the application before reading pauses."""
-CLOSE_SECONDS: Final = 10.0
-"""How long a client may take to answer our close frame."""
-PING_SECONDS: Final = 20.0
-"""How long a client may say nothing before it is pinged, and how long it may then take to say anything
-(uvicorn, websockets)."""
 ABNORMAL, NO_STATUS, SERVER_ERROR, RESTART = 1006, 1005, 1011, 1012
 
 
@@ -75,6 +70,7 @@ class WebSocketExchange:
         "_receivers",
         "_request",
         "_senders",
+        "_settings",
         "closed",
         "task",
     )
@@ -85,7 +81,8 @@ class WebSocketExchange:
         self._frames: Frames | None = None  # until it is accepted
         self._denial: Response | None = None  # between its start and its first content
         self._messages: deque[Message] = deque([{"type": "websocket.connect"}])
-        self._assembly = Assembly()
+        self._settings = settings = application_settings(connection.registry.settings)
+        self._assembly = Assembly(settings.websocket_max_message)
         self._disconnect: Message = {"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""}
         self._receivers: deque[asyncio.Future[None]] = deque()
         self._senders: deque[asyncio.Future[None]] = deque()
@@ -147,7 +144,7 @@ class WebSocketExchange:
                 return self._disconnect
             await self._wait(self._receivers)
         message = self._messages.popleft()
-        if self._frames is not None and len(self._messages) < HELD_MESSAGES // 2:
+        if self._frames is not None and 2 * len(self._messages) <= self._settings.websocket_held_messages:
             self._read_on()
         return message
 
@@ -200,7 +197,9 @@ class WebSocketExchange:
 
     def _accept(self, message: Message) -> None:
         connection = self._connection
-        lines, deflate = accept_fields(self._request, message.get("subprotocol"))
+        lines, deflate = accept_fields(
+            self._request, message.get("subprotocol"), self._settings.websocket_max_message
+        )
         lines += make_lines(message.get("headers") or ())
         lines += connection.own_fields()
         self._frames = Frames(ConnectionType.SERVER, [deflate] if deflate else [])
@@ -258,7 +257,7 @@ class WebSocketExchange:
             return
         self._write(frames.CloseConnection(code, reason))
         self._tell_disconnect(code, reason)
-        connection.deadline = connection.now() + CLOSE_SECONDS
+        connection.deadline = connection.now() + self._settings.websocket_close_timeout
         self._read_on()  # the client's close frame may be behind messages that nobody wants any more
 
     def _end(self) -> None:
@@ -284,7 +283,7 @@ class WebSocketExchange:
             self._on_frame(event)
             if self._connection.closing:
                 return
-            if len(self._messages) >= HELD_MESSAGES and not self.closed:
+            if len(self._messages) >= self._settings.websocket_held_messages and not self.closed:
                 self._connection.pause_reading()
                 return
         self._connection.resume_reading()
@@ -353,19 +352,23 @@ class WebSocketExchange:
         if self.closed:
             self._end()
             return
+        interval, timeout = self._settings.websocket_ping_interval, self._settings.websocket_ping_timeout
         silent_since = self._heard_at
-        if now < silent_since + PING_SECONDS or self._connection.reading_paused:
-            self._heard(silent_since if now < silent_since + PING_SECONDS else now)
-        elif not self._pinged:
-            self._pinged = True
-            self._write(frames.Ping())
-            self._connection.deadline = now + PING_SECONDS
-        else:
+        if interval is None:
+            self._heard(now)
+        elif now < silent_since + interval or self._connection.reading_paused:
+            self._heard(silent_since if now < silent_since + interval else now)
+        elif self._pinged:
             self._connection.cut_off(Reason.IDLE_LIMIT)
+        else:
+            self._pinged = timeout is not None
+            self._write(frames.Ping())
+            self._connection.deadline = now + (interval if timeout is None else timeout)
 
     def _heard(self, at: float) -> None:
         self._heard_at = at
-        self._connection.deadline = at + PING_SECONDS
+        interval = self._settings.websocket_ping_interval
+        self._connection.deadline = math.inf if interval is None else at + interval
 
     def drain(self) -> None:
         """The server shuts down: say so, as far as the WebSocket goes."""

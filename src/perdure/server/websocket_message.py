@@ -15,19 +15,23 @@ from typing import Any
 from wsproto import events as frames
 
 from perdure.core import Error
-from perdure.server.deflate import LARGEST_MESSAGE
 
 
 class MessageTooBig(Error):
-    """A message is larger than `LARGEST_MESSAGE`."""
+    """A message is larger than is allowed."""
 
 
 class Assembly:
-    """One message under way."""
+    """One message under way.
 
-    __slots__ = ("_octets", "_size", "_text")
+    Args:
+        most: octets that it may have.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_most", "_octets", "_size", "_text")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._octets = bytearray()
         self._text = io.StringIO()
         self._size = 0
@@ -44,10 +48,10 @@ class Assembly:
         data = part.data
         whole = part.message_finished and not self._size
         self._size += len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
-        if self._size > LARGEST_MESSAGE:
+        if self._size > self._most:
             size = self._size
             self._forget()
-            raise MessageTooBig(f"a message of at least {size} octets, at most {LARGEST_MESSAGE} allowed")
+            raise MessageTooBig(f"a message of at least {size} octets, at most {self._most} allowed")
         if whole:
             self._size = 0
         elif isinstance(data, str):
