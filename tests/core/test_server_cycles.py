@@ -253,3 +253,13 @@ def test_a_length_is_worth_waiting_for_only_where_it_saves_the_connection(
     assert server.needs_length(Response(200)) is needed
     declared = Response(200, make_lines([(b"Content-Length", b"5")]))
     assert not server.needs_length(declared)
+
+
+@pytest.mark.parametrize(
+    ("held", "heads"),
+    [(b"", 0), (GET[:-1], 0), (GET, 1), (GET + POST + b"hi", 2), (GET * 3 + GET[:9], 3), (GET * 50, 4)],
+)
+def test_heads_that_wait_are_counted_up_to_as_many_as_are_asked_for(held: bytes, heads: int) -> None:
+    connection = ServerConnection()
+    connection.receive(GET + held)
+    assert connection.waiting_heads(4) == heads

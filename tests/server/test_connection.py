@@ -202,6 +202,28 @@ def test_a_pipeline_is_read_no_further_than_its_limit(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(("held", "paused"), [(7, False), (8, True)])
+def test_a_pipeline_is_no_deeper_than_its_limit(play: Play, held: int, paused: bool) -> None:
+    async def scene(network: Network) -> None:
+        gated = Gated()
+        async with serving(network, gated, pipeline_depth=7) as stand:
+            peer = await stand.dial()
+            peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stand.until(lambda: gated.began)
+            peer.send(GET * held)
+            (connection,) = stand.server.registry.connections
+            await stand.until(lambda: connection.protocol.waiting_octets == held * len(GET))
+            assert connection.reading_paused is paused
+            peer.send(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+            gated.gate.set()
+            for _ in range(held + 1):
+                assert (await answer_from(peer)).status == 200
+            assert (await answer_from(peer)).content == b"/last"
+            assert not connection.reading_paused
+
+    play(scene)
+
+
 @pytest.mark.row("R112")
 def test_a_pipeline_limit_below_one_head_still_lets_the_head_in(play_in_time: Play) -> None:
     async def scene(network: Network) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
@@ -242,6 +244,40 @@ def test_a_websocket_of_starlette_s_talks_to_the_websockets_library(
             with pytest.raises(InvalidStatus) as refused:
                 await it.websocket("/hello/x")
             assert refused.value.response.status_code == 403, "no route for a WebSocket"
+
+    play_on_sockets(scene)
+
+
+def test_a_websocket_in_tls_talks_to_the_websockets_library(
+    play_on_sockets: Play, file: Path, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    paths = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    certificate.cert_chain_pems[0].write_to_path(str(paths["tls_cert"]))
+    certificate.private_key_pem.write_to_path(str(paths["tls_key"]))
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    async def scene(_: Network) -> None:
+        diary = Diary()
+        settings = {name: str(path) for name, path in paths.items()}
+        async with table(starlette_application(diary, file), **settings, websocket_max_message=2000000) as it:
+            assert it.url.startswith("https://")
+            async with it.websocket("/echo", ssl=trusting, max_size=None) as websocket:
+                assert websocket.request is not None
+                for words in ("one", "€", "long " * 300000):
+                    await websocket.send(words)
+                    assert await websocket.recv() == f"you said {words}"
+                await (await websocket.ping())
+            assert (websocket.close_code, websocket.close_reason) == (1000, "")
+            await diary.until("WebSocketDisconnect")
+            async with it.websocket("/echo", ssl=trusting, compression=None) as websocket:
+                await websocket.send("x" * 2000001)
+                with pytest.raises(ConnectionClosedError) as closed:
+                    await websocket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
 
     play_on_sockets(scene)
 

@@ -116,6 +116,17 @@ class Connection:
         reader = self._reader
         return len(reader.buffer) - reader.start
 
+    def waiting_heads(self, most: int) -> int:
+        """Heads among the `waiting_octets`, counted up to `most`; an empty line in content counts too.
+
+        RFC 9112 §9.3.2.
+        """
+        buffer, at, heads = self._reader.buffer, self._reader.start, 0
+        while heads < most and (end := buffer.find(b"\r\n\r\n", at)) >= 0:
+            heads += 1
+            at = end + 4
+        return heads
+
     # Receiving
 
     def receive(self, octets: bytes) -> list[Event]:

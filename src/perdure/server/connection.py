@@ -95,7 +95,7 @@ class InboundConnection(Lifetime):
             self._begin(events[0])
         elif events:
             self._run(events)
-        elif self.phase is ANSWER and (self.protocol.waiting_octets > self.registry.settings.pipeline_octets):
+        elif self.phase is ANSWER and self._holds_enough():
             self.pause_reading()
 
     def end_received(self) -> None:
@@ -266,9 +266,15 @@ class InboundConnection(Lifetime):
             if not protocol.waiting_octets:
                 self._fall_idle(now)
             self.resume_reading()  # what is held is no whole head: more must come
-        elif protocol.waiting_octets <= self.registry.settings.pipeline_octets:
+        elif self.reading_paused and not self._holds_enough():
             self.resume_reading()
         return events
+
+    def _holds_enough(self) -> bool:
+        """Whether as many further requests wait as may: whoever pipelines more is not read for now."""
+        settings, protocol = self.registry.settings, self.protocol
+        depth = settings.pipeline_depth
+        return protocol.waiting_octets > settings.pipeline_octets or protocol.waiting_heads(depth + 1) > depth
 
     def _head_begins(self) -> None:
         """Octets arrived on an idle connection, and they are no whole head."""

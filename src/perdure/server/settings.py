@@ -51,6 +51,8 @@ class ServerSettings:
     """A whole head → 431."""
     max_body: Octets | None = None
     """Content of one request → 413. none: any."""
+    pipeline_depth: Count = 32
+    """Further requests held while one is answered (aiohttp)."""
     pipeline_octets: Octets = 65536
     """Octets of further requests held while one is answered."""
     drain_body: Octets = 262144
