@@ -184,41 +184,26 @@ def test_hundreds_of_pipelined_requests_with_content_in_pieces(play: Play) -> No
     play(scene)
 
 
-def test_a_pipeline_is_read_no_further_than_its_limit(play: Play) -> None:
+@pytest.mark.parametrize(
+    ("limit", "most", "paused"),
+    [("octets", 1000, True), ("depth", 39, True), ("depth", 40, False)],
+)
+def test_a_pipeline_is_read_no_further_than_its_limit(
+    play: Play, limit: str, most: int, paused: bool
+) -> None:
     async def scene(network: Network) -> None:
-        gated = Gated()
-        async with serving(network, gated, pipeline_octets=1000, max_requests=None) as stand:
+        gated, settings = Gated(), {"pipeline_depth": 1000, f"pipeline_{limit}": most}
+        async with serving(network, gated, **settings, max_requests=None) as stand:
             peer = await stand.dial()
             peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             await stand.until(lambda: gated.began)
             peer.send(GET * 40)
             (connection,) = stand.server.registry.connections
-            await stand.until(lambda: connection.reading_paused)
+            await stand.until(lambda: connection.protocol.waiting_octets == 40 * len(GET))
+            assert connection.reading_paused is paused
             gated.gate.set()
             for _ in range(41):
                 assert (await answer_from(peer)).status == 200
-            assert not connection.reading_paused
-
-    play(scene)
-
-
-@pytest.mark.parametrize(("held", "paused"), [(7, False), (8, True)])
-def test_a_pipeline_is_no_deeper_than_its_limit(play: Play, held: int, paused: bool) -> None:
-    async def scene(network: Network) -> None:
-        gated = Gated()
-        async with serving(network, gated, pipeline_depth=7) as stand:
-            peer = await stand.dial()
-            peer.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-            await stand.until(lambda: gated.began)
-            peer.send(GET * held)
-            (connection,) = stand.server.registry.connections
-            await stand.until(lambda: connection.protocol.waiting_octets == held * len(GET))
-            assert connection.reading_paused is paused
-            peer.send(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
-            gated.gate.set()
-            for _ in range(held + 1):
-                assert (await answer_from(peer)).status == 200
-            assert (await answer_from(peer)).content == b"/last"
             assert not connection.reading_paused
 
     play(scene)
