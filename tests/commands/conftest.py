@@ -17,6 +17,9 @@ Perdure = Callable[..., CompletedProcess[str]]
 
 @pytest.fixture
 def perdure(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Perdure:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
     def run(*arguments: str, folder: Path | None = None) -> CompletedProcess[str]:
         if folder is not None:
             monkeypatch.chdir(folder)

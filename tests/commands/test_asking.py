@@ -124,3 +124,27 @@ def test_challenge_is_answered_with_digest(perdure: Perdure) -> None:
         assert perdure("get", "--digest", "-u", "u:p", url).returncode == 0
     assert b"Authorization" not in heads[0]
     assert b'\r\nAuthorization: Digest username="u"' in heads[1]
+
+
+def test_proxy_is_asked_instead_unless_the_server_is_exempt(perdure: Perdure, echo: Serving) -> None:
+    heads: list[bytes] = []
+
+    def converse(connection: socket.socket) -> None:
+        heads.append(read_heads(connection, 1))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied")
+
+    with raw_server(converse) as proxy:
+        assert perdure("get", "-x", proxy, "http://a.test/b").stdout == "proxied"
+        assert perdure("get", "-x", proxy, "--noproxy", "127.0.0.1", echo.url).stdout.startswith("GET / 1.1")
+    assert heads[0].startswith(b"GET http://a.test/b HTTP/1.1\r\nHost: a.test\r\n")
+    assert len(heads) == 1
+
+
+def test_proxy_of_the_environment_is_asked_unless_an_empty_one_is_named(
+    perdure: Perdure, echo: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    assert perdure("get", echo.url).returncode == 2
+    assert perdure("get", "-x", "", echo.url).returncode == 0
+    assert perdure("get", "-x", "none", echo.url).returncode == 0

@@ -21,6 +21,7 @@ URL = ["http://a.test/"]
         ({"data": ["a"]}, "POST"),
         ({"data": ["a"], "in_query": True}, "GET"),
         ({"upload_file": Path("f")}, "PUT"),
+        ({"form": ["a=b"]}, "POST"),
         ({"method": "PATCH", "data": ["a"], "head": True}, "PATCH"),
     ],
 )
@@ -35,7 +36,9 @@ def test_method_is_what_the_options_need_unless_it_is_named(options: dict[str, A
         ({"include": True, "pipeline": 2}, "--output and --include take one request, got a pipeline"),
         ({"remote_name": True, "requests": 2}, "--remote-name takes one request to each URL, got 2"),
         ({"remote_name": True, "output": "f"}, "one of --output and --remote-name expected, got both"),
-        ({"upload_file": Path("f"), "data": ["a"]}, "one of --upload-file and --data expected, got both"),
+        ({"upload_file": Path("f"), "data": ["a"]}, "one of --data, --form and --upload-file expected"),
+        ({"form": ["a=b"], "data": ["a"]}, "one of --data, --form and --upload-file expected"),
+        ({"pipeline": 2, "proxy": "http://a"}, "--pipeline goes without --location, --digest and --proxy"),
         ({"key": "k"}, "key: its certificate expected in cert, got none"),
     ],
 )

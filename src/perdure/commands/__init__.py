@@ -12,6 +12,7 @@
 | `pipelining`   | requests sent without waiting for responses, for `get --pipeline`               |
 | `destinations` | connecting elsewhere than the URL says                                          |
 | `delivery`     | where the content of responses goes; `progress`: a bar where a person watches   |
+| `form`         | the parts of a form                                                             |
 | `report`       | a line for each request, the totals; `story`: what -v and -vv tell              |
 | `demo`         | `perdure demo`, and `demo_origin`: the application its origin serves            |
 

@@ -16,7 +16,7 @@ from perdure.client.proxies import Proxies
 from perdure.client.settings import ClientSettings
 from perdure.commands.delivery import Delivery
 from perdure.commands.destinations import Destinations, DirectedNetwork
-from perdure.commands.get_options import GetOptions
+from perdure.commands.get_options import ENVIRONMENT, NO_PROXY, GetOptions
 from perdure.commands.get_request import Wanted
 from perdure.commands.report import Row, Totals
 from perdure.commands.story import TalkativeClient, tell_exchanges, tell_response
@@ -134,13 +134,10 @@ class Asking:
 
     async def _exchange(self, client: AsyncClient, number: int, wanted: Wanted, began: float) -> Row:
         with ExitStack() as stack:
-            content = wanted.open_content()
-            if content is not None and not isinstance(content, bytes):
-                stack.callback(content.close)
-            auth = DigestAuth(*wanted.login) if wanted.login is not None else None
-            asking = client.stream(
-                wanted.method, wanted.url, headers=wanted.fields, content=content, auth=auth
-            )
+            given = wanted.open_content(stack)
+            given["headers"] = wanted.fields
+            given["auth"] = DigestAuth(*wanted.login) if wanted.login is not None else None
+            asking = client.stream(wanted.method, wanted.url, **given)
             async with asking as response:
                 tell_exchanges(number, response)
                 octets = await self._receive(response)
@@ -172,11 +169,11 @@ def destinations_of(options: GetOptions) -> Destinations:
 
 
 def proxies_of(options: GetOptions) -> Proxies | None:
-    """What to go through."""
-    if options.proxy == "none":
+    """What to go through; None for no proxy at all."""
+    if options.proxy in NO_PROXY:
         return None
     return Proxies(
-        url=options.proxy or "",
+        url="" if options.proxy == ENVIRONMENT else options.proxy,
         no_proxy=options.noproxy,
         tunnel=options.proxytunnel,
         proxy_connection=options.proxy_connection,

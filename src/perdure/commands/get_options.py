@@ -10,6 +10,9 @@ from typing import Any, Final
 from perdure.client.settings import ClientSettings
 from perdure.config import Count, Seconds
 
+ENVIRONMENT: Final = "environment"
+NO_PROXY: Final = ("none", "")
+
 
 def _also(*names: str, **metadata: Any) -> dict[str, Any]:
     return {"also": names, **metadata}
@@ -58,6 +61,8 @@ class GetOptions:
     Several are joined with "&"."""
     data_binary: list[str] = field(default_factory=list, metadata={"metavar": "TEXT"})
     """The same, with the file as it is. Joined after those of --data."""
+    form: list[str] = field(default_factory=list, metadata=_also("-F", metavar="NAME=TEXT"))
+    """A part of a form (multipart/form-data); NAME=@FILE is a file, NAME=<FILE its text. May be repeated."""
     in_query: bool = field(default=False, metadata=_also("-G", flag="--get"))
     """Append the data to the query of the URL instead of sending it as content."""
     upload_file: Path | None = field(default=None, metadata=_also("-T", metavar="FILE"))
@@ -80,22 +85,21 @@ class GetOptions:
 
     max_time: Seconds | None = field(default=None, metadata=_also("-m"))
     """The longest that one request may take altogether."""
-    unix_socket: str | None = field(default=None, metadata={"metavar": "PATH"})
-    """Connect to a unix socket, whatever the URL says."""
-    resolve: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:ADDRESS"})
-    """Connect to this address instead of the host's own. May be repeated."""
-    connect_to: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:HOST:PORT"})
-    """Connect to the second host and port instead of the first; empty: any, or the same. May be repeated."""
-
-    proxy: str | None = field(default=None, metadata=_also("-x", metavar="URL"))
-    """Go through this proxy, http[s]://[USER:PASSWORD@]HOST[:PORT], "none" through none. Otherwise: as
-    http_proxy, https_proxy, all_proxy and no_proxy say."""
+    proxy: str = field(default=ENVIRONMENT, metadata=_also("-x", metavar="URL"))
+    """Go through this proxy, http[s]://[USER:PASSWORD@]HOST[:PORT]; "none" or nothing: through none;
+    "environment": as http_proxy, https_proxy, all_proxy and no_proxy say."""
     noproxy: str | None = field(default=None, metadata={"metavar": "HOSTS"})
     """Hosts, domains and networks to reach without the proxy, parted by commas; "*": all."""
     proxytunnel: bool = field(default=False, metadata=_also("-p"))
     """Ask the proxy for a tunnel (CONNECT) to http servers too."""
     proxy_connection: bool = False
     """Ask the proxy to keep connections with Proxy-Connection, as Netscape did."""
+    unix_socket: str | None = field(default=None, metadata={"metavar": "PATH"})
+    """Connect to a unix socket, whatever the URL says."""
+    resolve: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:ADDRESS"})
+    """Connect to this address instead of the host's own. May be repeated."""
+    connect_to: list[str] = field(default_factory=list, metadata={"metavar": "HOST:PORT:HOST:PORT"})
+    """Connect to the second host and port instead of the first; empty: any, or the same. May be repeated."""
 
     cacert: str | None = field(default=None, metadata=_also("--ca-file", metavar="FILE"))
     """PEM file of the authorities that https servers are verified with. Otherwise: the system's."""
@@ -121,12 +125,12 @@ class GetOptions:
             raise ValueError(f"--remote-name takes one request to each URL, got {how}")
         if self.remote_name and self.output is not None:
             raise ValueError("one of --output and --remote-name expected, got both")
-        if self.upload_file is not None and (self.data or self.data_binary):
-            raise ValueError("one of --upload-file and --data expected, got both")
-        if self.pipeline is not None and self.proxy not in (None, "none"):
-            raise ValueError("--pipeline goes straight to the server, and through no --proxy")
-        if self.pipeline is not None and (self.location or self.digest):
-            raise ValueError("--pipeline answers nothing: no --location and no --digest expected, got one")
+        contents = (self.upload_file is not None, bool(self.data or self.data_binary), bool(self.form))
+        if sum(contents) > 1:
+            raise ValueError("one of --data, --form and --upload-file expected, got more")
+        through = self.proxy not in (ENVIRONMENT, *NO_PROXY)
+        if self.pipeline is not None and (self.location or self.digest or through):
+            raise ValueError("--pipeline goes without --location, --digest and --proxy, got one of them")
         if self.key is not None and self.cert is None:
             raise ValueError("key: its certificate expected in cert, got none")
 
@@ -154,7 +158,7 @@ class GetOptions:
             return "HEAD"
         if self.upload_file is not None:
             return "PUT"
-        return "POST" if self.sends_data else "GET"
+        return "POST" if self.sends_data or self.form else "GET"
 
 
 SUBJECTS: Final[Mapping[str, str]] = {

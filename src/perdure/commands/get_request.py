@@ -9,8 +9,9 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import typer
@@ -18,12 +19,13 @@ import typer
 from perdure.client.requests import Options, RequestMaker
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import locate, with_parameters
+from perdure.commands.form import FormPart, form_part
 from perdure.commands.get_options import GetOptions
 from perdure.commands.outcome import CouldNot
 from perdure.core import ClientConnection, Request
 
-Content: TypeAlias = bytes | Path
-"""Octets, or a file that is opened anew for each request."""
+Content: TypeAlias = bytes | Path | list[FormPart]
+"""Octets, or files that are opened anew for each request."""
 Field: TypeAlias = tuple[str, str | None]
 
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -47,9 +49,14 @@ class Wanted(NamedTuple):
     login: tuple[str, str] | None = None
     """User and password, for --digest."""
 
-    def open_content(self) -> bytes | IO[bytes] | None:
-        """The content for one request."""
-        return self.content.open("rb") if isinstance(self.content, Path) else self.content
+    def open_content(self, stack: ExitStack) -> Options:
+        """The content of one request, as the client takes it; `stack` closes its files."""
+        content = self.content
+        if isinstance(content, list):
+            return {"files": [part.open(stack) for part in content]}
+        if isinstance(content, Path):
+            return {"content": stack.enter_context(content.open("rb"))}
+        return {"content": content}
 
 
 def wanted_of(options: GetOptions, settings: ClientSettings) -> list[Wanted]:
@@ -177,6 +184,8 @@ def content_of(options: GetOptions) -> Content | None:
     if options.upload_file is not None:
         _require_readable(options.upload_file)
         return options.upload_file
+    if options.form:
+        return [form_part(text) for text in options.form]
     if not options.data and not options.data_binary:
         return None
     pieces = [_data(text) for text in options.data]
