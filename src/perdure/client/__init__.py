@@ -8,6 +8,8 @@
 | `loop_pool`     | the ledger driven by an event loop; callbacks, for the gateway too         |
 | `blocking_pool` | the ledger driven by threads                                               |
 | `loop_dialling`, `blocking_dialling` | what the pools ask for when no connection is free     |
+| `proxies`, `exemptions` | which requests go through a proxy, and what they look like then    |
+| `tunnel`, `loop_tunnel` | what is said to a proxy for a tunnel, and what becomes of its answer |
 | `content`       | request content: octets, files, iterators, JSON, forms                     |
 | `request`       | a request as hooks, authentication and callers see it                      |
 | `requests`      | method, URL and options → the request that is sent                         |
