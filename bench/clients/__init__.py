@@ -6,6 +6,7 @@ asker         what every module with_*.py offers
 with_*        one client each: ask, ask and read nothing, end
 drive         what runs in the client's process: reads commands, one a line, and answers each
 lanes         requests in lanes with gaps between them, on tasks or threads
+standstill    whether the process could run when it wanted to
 driven        the other end of it: starts a client and tells it what to do
 """
 

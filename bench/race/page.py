@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.clients.environments import TOP
 from bench.clients.subjects import SUBJECTS, versions
-from bench.race.run import Result
+from bench.race.run import STANDSTILL_SECONDS, Result
 from bench.race.variant import DELAY_SECONDS, LANES, LIMIT_SECONDS, SPREAD_SECONDS, VARIANTS
 from bench.servers.page import machine
 
@@ -38,10 +38,12 @@ all lanes, with its defaults; caps were raised where they are below the number o
   that does would apply each POST that is *sent again* a second time.
 * *reused*: requests on a connection that had carried one before, of all that were delivered.
 
-perdure neither fails nor repeats a POST because it sends it on an idle connection only where connections of
+perdure neither fails nor repeats a POST, because it sends it on an idle connection only where connections of
 that origin were seen to live longer; close to the limit it dials. In the two races in which the server does
 not keep to what it said or did before, it may lose one POST for each origin, and says with the error
-whether the server can have read it.
+whether the server can have read it. A process of perdure's races, server or client, stood still for up to
+{still:.0f} ms while this was measured; where that is more than {allowed:.0f} ms, a server may have kept
+connections longer than it should, and the same is allowed.
 
 Measured on {when}, {machine}:
 
@@ -90,6 +92,12 @@ def tables(results: Sequence[Result]) -> str:
     return "\n\n".join(parts)
 
 
+def stood_still(results: Sequence[Result]) -> float:
+    """The longest time for which a process of perdure's races stood still, in seconds."""
+    ours = {one.name for one in SUBJECTS if one.ours}
+    return max(result.stood_still for result in results if result.subject in ours)
+
+
 def write(results: Sequence[Result]) -> None:
     """Write the page, which has no other source than these results."""
     PAGE.write_text(
@@ -103,6 +111,8 @@ def write(results: Sequence[Result]) -> None:
             when=date.today().isoformat(),
             machine=machine(),
             versions="\n".join(f"* {one.name}: {versions(one)}" for one in SUBJECTS),
+            still=1000 * stood_still(results),
+            allowed=1000 * STANDSTILL_SECONDS,
             tables=tables(results),
         ),
         encoding="utf-8",

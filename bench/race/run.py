@@ -155,8 +155,8 @@ def faults(result: Result) -> list[str]:
     found = []
     if result.worst > allowed:
         found.append(f"{told}{result.worst} {result.method} to one origin failed, at most {allowed} may")
-    if set(result.failed) - {"NoResponse"}:
-        found.append(f"{told}{result.method} failed otherwise than by NoResponse: {result.failed}")
+    if set(result.failed) - {"NoResponse", f"status {variant.end}"}:
+        found.append(f"{told}{result.method} failed neither by NoResponse nor by a 408: {result.failed}")
     if result.twice:
         found.append(f"{told}{result.twice} {result.method} were delivered twice")
     if result.repeated and result.method == "POST":

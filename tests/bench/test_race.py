@@ -47,6 +47,8 @@ GOOD = Result("fin", "perdure", "POST", 160, {}, 0, 160, 0, 0, 0, 160)
         (replace(GOOD, failed={"NoResponse": 1}, worst=1), 1),
         (replace(GOOD, failed={"NoResponse": 1}, worst=1, stood_still=0.2), 0),
         (replace(GOOD, failed={"NoResponse": 2}, worst=2, stood_still=0.2), 1),
+        (replace(GOOD, variant="408", failed={"status 408": 1}, worst=1, stood_still=0.2), 0),
+        (replace(GOOD, failed={"status 408": 1}, worst=1, stood_still=0.2), 1),
         (replace(GOOD, method="GET", failed={"NoResponse": 1}, worst=1, stood_still=0.2), 1),
         (replace(GOOD, variant="change", failed={"NoResponse": 3}, worst=1, delivered=157), 0),
         (replace(GOOD, variant="change", failed={"NoResponse": 3}, worst=2, delivered=157), 1),
@@ -60,6 +62,13 @@ GOOD = Result("fin", "perdure", "POST", 160, {}, 0, 160, 0, 0, 0, 160)
 )
 def test_what_counts_as_a_fault(result: Result, count: int) -> None:
     assert len(faults(result)) == count
+
+
+def test_the_page_tells_of_every_race() -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert [variant.name for variant in VARIANTS if f"## The server {variant.sentence}\n" not in text] == []
+    rows = [line for line in text.splitlines() if line.startswith("| perdure")]
+    assert len(rows) == len(VARIANTS) * len(OURS) * 2
 
 
 def test_a_row_of_the_page() -> None:
