@@ -144,3 +144,20 @@ def test_a_408_on_a_fresh_connection_is_a_response(perform: Perform) -> None:
         assert (await stage.ask()).status == 408
 
     perform(scene, says(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+
+
+@pytest.mark.row("R88", "R148")
+def test_a_408_for_a_request_that_may_not_be_repeated_is_its_response_and_an_idle_close(
+    perform: Perform,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask()
+        response = await stage.ask("POST")
+        assert (response.status, response.connection.reused) == (408, True)
+        statistics = stage.statistics()
+        assert statistics.closes == {Reason.IDLE_408: 1}
+        assert not statistics.proven
+
+    promise = answer(b"hello", b"Connection: keep-alive", b"Keep-Alive: timeout=60")
+    late = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    perform(scene, says(promise, late))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perdure.core.pool import Ticket
+from perdure.core.reason import Reason
 from tests.core.pool_driver import Driver
 
 
@@ -40,3 +41,13 @@ def test_slow_exchange_is_forgotten_by_quicker_ones(pool: Driver) -> None:
     pool.release(pool.used())
     pool.now += 29.94
     assert pool.used(repeatable=False) is entry
+
+
+@pytest.mark.row("R88")
+def test_408_for_a_request_that_may_not_be_repeated_proves_nothing_and_is_learned(pool: Driver) -> None:
+    pool.idle()
+    pool.now = 5.0
+    pool.release(pool.used(), Reason.IDLE_408)
+    assert pool.closed == [(1, Reason.IDLE_408)]
+    assert pool.ledger.statistics(pool.now).learned == {"a": pytest.approx(4.5)}
+    assert not pool.ledger.statistics(pool.now).proven

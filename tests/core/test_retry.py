@@ -7,7 +7,16 @@ from itertools import product
 
 import pytest
 
-from perdure.core.retry import IDEMPOTENT, RULE, Failure, Verdict, is_repeatable, may_retry
+from perdure.core.reason import Reason
+from perdure.core.retry import (
+    IDEMPOTENT,
+    RULE,
+    Failure,
+    Verdict,
+    is_repeatable,
+    may_retry,
+    reason_of_end,
+)
 
 STALE_GET = Failure(b"GET", reused=True, octets_written=78)
 STALE_POST = replace(STALE_GET, method=b"POST")
@@ -98,3 +107,20 @@ def test_a_request_leased_as_repeatable_may_always_be_repeated_once_if_stale() -
 def test_every_verdict_is_reachable_once_and_says_why_with_its_section() -> None:
     assert [verdict for verdict, _ in RULE] == list(Verdict)
     assert str(Verdict.NOTHING_WRITTEN) == "no octet of it was written (9110 §9.2.2)"
+
+
+@pytest.mark.row("R88", "R148")
+@pytest.mark.parametrize(
+    ("status", "reused", "reason", "told"),
+    [
+        (408, True, Reason.CLOSE_RECEIVED, Reason.IDLE_408),
+        (408, True, Reason.HTTP_10, Reason.IDLE_408),
+        (408, False, Reason.CLOSE_RECEIVED, Reason.CLOSE_RECEIVED),
+        (408, True, Reason.PERSISTS_11, Reason.PERSISTS_11),
+        (503, True, Reason.CLOSE_RECEIVED, Reason.CLOSE_RECEIVED),
+    ],
+)
+def test_408_that_ends_a_reused_connection_is_its_idle_limit_whoever_gets_it(
+    status: int, reused: bool, reason: Reason, told: Reason
+) -> None:
+    assert reason_of_end(status, reused, reason) is told

@@ -36,7 +36,7 @@ from perdure.core.fields import HTTP_11, FieldLine
 from perdure.core.keepalive import NO_HINTS, parse
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
-from perdure.core.retry import Failure, is_repeatable, may_retry
+from perdure.core.retry import Failure, is_repeatable, may_retry, reason_of_end
 from perdure.core.states import State
 from perdure.wire.errors import PeerReset, ReadTimeout
 
@@ -272,7 +272,10 @@ class ExchangeSteps:
             connection.next_cycle()
             keep_alive = self.response.facts.keep_alive
             hints = parse(keep_alive) if keep_alive else NO_HINTS
-            pool.release(self._entry, connection.reason or Reason.LOCAL_FAULT, hints.timeout, hints.maximum)
+            reason = connection.reason or Reason.LOCAL_FAULT
+            if self.response.status == 408:
+                reason = reason_of_end(408, self._entry.reused, reason)
+            pool.release(self._entry, reason, hints.timeout, hints.maximum)
         self.use.ends = self._entry.ended
 
     # Giving up

@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from perdure.core.reason import Reason
+
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 """Methods whose repetition has the effect of one (RFC 9110 §9.2.2). Case-sensitive (§9.1)."""
 
@@ -127,3 +129,20 @@ def is_repeatable(method: bytes, has_idempotency_key: bool, replayable: bool) ->
     RFC 9110 §9.2.2.
     """
     return replayable and (method in IDEMPOTENT or has_idempotency_key)
+
+
+def reason_of_end(status: int, reused: bool, reason: Reason) -> Reason:
+    """Say what ended a connection with a whole response: an idle close may be dressed as one.
+
+    Args:
+        status: of the final response, handed on to whoever asked.
+        reused: `Entry.reused` of the connection.
+        reason: what `persistence.decide` said.
+
+    Returns:
+        IDLE_408 where the server had given the connection up before it saw the request: `Ledger.release`
+        must not take the answer for a proof that such a connection lives. `reason` otherwise.
+
+    RFC 9110 §15.5.9.
+    """
+    return Reason.IDLE_408 if status == 408 and reused and not reason.persists else reason

@@ -30,6 +30,7 @@ from perdure.core import (
     State,
 )
 from perdure.core.keepalive import NO_HINTS, parse
+from perdure.core.retry import reason_of_end
 from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import forward_interim, forward_trailers
 from perdure.intermediary.origins import OriginServer
@@ -221,7 +222,7 @@ class Answer:
             wire.resume_reading()
         values = response.facts.keep_alive
         hints = parse(values) if values else NO_HINTS
-        reason = protocol.reason or PEER_CLOSED
+        reason = reason_of_end(response.status, wire.entry.reused, protocol.reason or PEER_CLOSED)
         self._shared.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
         return inbound
 
