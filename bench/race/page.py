@@ -38,12 +38,13 @@ all lanes, with its defaults; caps were raised where they are below the number o
   that does would apply each POST that is *sent again* a second time.
 * *reused*: requests on a connection that had carried one before, of all that were delivered.
 
-perdure neither fails nor repeats a POST, because it sends it on an idle connection only where connections of
-that origin were seen to live longer; close to the limit it dials. In the two races in which the server does
-not keep to what it said or did before, it may lose one POST for each origin, and says with the error
-whether the server can have read it. A process of perdure's races, server or client, stood still for up to
-{still:.0f} ms while this was measured; where that is more than {allowed:.0f} ms, a server may have kept
-connections longer than it should, and the same is allowed.
+perdure repeats no POST, and sends one on an idle connection only where connections of that origin were seen
+to live longer; close to the limit it dials. In the two races in which the server does not keep to what it
+said or did before, it may lose one POST for each origin, and says with the error whether the server can have
+read it. A machine that does not keep time is no better: a server that stands still ends connections late, and
+a client that does so sends late what it decided in time. A process of perdure's races stood still for up to
+{still:.0f} ms while this was measured; where that is more than {allowed:.0f} ms, one POST for each origin is
+allowed for, too.
 
 Measured on {when}, {machine}:
 

@@ -71,6 +71,14 @@ def test_use_renews_nothing_that_was_not_proven(learning: Learning) -> None:
     assert learning.proven(3990.0) == 10.2
 
 
+def test_short_life_that_ended_before_our_eyes_is_proof_once_it_was_seen_twice(learning: Learning) -> None:
+    """A busy machine sees an end late: half a second may have been a quarter."""
+    learning.saw_close(0.5, 100.0, True)
+    assert learning.proven(100.0) == 0.0
+    learning.saw_close(0.6, 110.0, True)
+    assert learning.proven(110.0) == pytest.approx(0.54)
+
+
 @pytest.mark.parametrize(("witnessed", "proven"), [(True, 13.5), (False, 0.0)])
 def test_close_that_was_seen_as_it_came_proves_what_came_before_it(
     learning: Learning, witnessed: bool, proven: float

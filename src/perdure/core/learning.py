@@ -73,9 +73,11 @@ class Learning:
         Longer survivals are worth no more than `FRACTION` of it from now on.
 
         Args:
-            witnessed: the end itself was seen, and at once: until shortly before it lived.
+            witnessed: the end itself was seen, and at once: until shortly before it lived. Whether it was
+                seen at once depends on the machine; so one short age is no proof, before it is seen again.
         """
-        believed = idle_seconds >= self.proven(now) and self._may_be_a_limit(idle_seconds)
+        usual = self._may_be_a_limit(idle_seconds)
+        believed = usual and idle_seconds >= self.proven(now)
         moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
         if any(_unlike(close.idle_seconds, idle_seconds) for close in moment):
             believed = False
@@ -87,7 +89,7 @@ class Learning:
         longer = [kept for kept in self._survivals if kept[1] > lived]
         if longer:
             self._survivals = deque(kept for kept in self._survivals if kept[1] <= lived)
-        if longer or witnessed:
+        if longer or (witnessed and usual):
             self._note_survival(lived, now)
 
     def _may_be_a_limit(self, idle_seconds: float) -> bool:
