@@ -196,6 +196,23 @@ def test_idle_entries_are_listed_longest_idle_first_for_drivers_that_must_look(p
     assert pool.ledger.idle_entries("nowhere") == ()
 
 
+def test_witnesses_are_the_canary_and_the_connection_that_would_be_used(pool: Driver) -> None:
+    assert pool.ledger.witnesses("a") == ()
+    first, _, last = pool.idle(3)
+    (only,) = pool.idle(1, "b")
+    assert pool.ledger.witnesses("a") == (first, last)
+    assert pool.ledger.witnesses("b") == (only,)
+    pool.used("b")
+    assert pool.ledger.witnesses("b") == ()
+
+
+def test_a_connection_that_was_never_used_is_no_canary(pool: Driver) -> None:
+    entries = [pool.connect(ticket) for ticket in pool.warm(2)]
+    assert pool.ledger.witnesses("a") == (entries[1],)
+    pool.release(pool.used())
+    assert pool.ledger.witnesses("a") == (entries[1],)
+
+
 def test_statistics_do_not_change_afterwards(pool: Driver) -> None:
     before = pool.ledger.statistics(0.0)
     pool.release(pool.fresh(), Reason.CLOSE_RECEIVED)

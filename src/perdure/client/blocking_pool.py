@@ -4,8 +4,8 @@ One lock, around the ledger alone: nobody waits, dials, sends or closes while ho
 that wants a connection dials it itself; one that has to wait sleeps on an event of its own, and
 whoever sees a `Grant`, `Dial` or `Refuse` for its ticket rings it.
 
-A thread that sleeps between requests reads nothing, so `IdleWatch` looks after the connections
-that lie idle, and every connection is asked whether it is readable before it is used again.
+A thread that sleeps between requests reads nothing, so `IdleConnections` looks after those that lie
+idle, and every connection is asked whether it is readable before it is used again.
 After a fork the child forgets the parent's connections without a word to the peers.
 
 RFC 9112 §9.2 to §9.5.
@@ -19,10 +19,11 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from perdure.client.blocking_dialling import BlockingDialler
 from perdure.client.blocking_handle import BlockingHandle
+from perdure.client.blocking_idle import Handled, IdleConnections
 from perdure.client.errors import ClientClosed, ConnectTimeout, ExchangeError, PoolTimeout
 from perdure.client.lease import refusal, warmed
 from perdure.client.log import log_closed, log_opened
@@ -49,8 +50,6 @@ from perdure.wire.address import Address
 from perdure.wire.blocking import StreamNetwork, StreamWire
 from perdure.wire.idle import IdleWatch
 from perdure.wire.tls import TlsContext
-
-Handled: TypeAlias = Entry[BlockingHandle]
 
 
 class BlockingPool:
@@ -80,6 +79,7 @@ class BlockingPool:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._ledger: Ledger[BlockingHandle] = Ledger(self.settings.pool(random.random()))
+        self._idle = IdleConnections(self._ledger, self._watch, self._spent)
         self._bells: dict[Ticket, threading.Event] = {}
         self._dials: Counter[Ticket] = Counter()
         self._handles: set[BlockingHandle] = set()
@@ -106,13 +106,11 @@ class BlockingPool:
             entry: Handled | None = None
             with self._lock:
                 if not repeatable:
-                    # An idle connection counts as proof of its age while it lives: see whether it does.
-                    for idle in self._ledger.idle_entries(origin):
-                        self._look_at(idle, now)
+                    self._idle.look_at_witnesses(origin, now)
                 answer = self._asked(origin, now, repeatable, fresh)
                 if isinstance(answer, Use):
                     entry = answer.entry
-                    self._watch.unwatch(entry.handle.wire)
+                    self._idle.unwatch(entry)
                 else:
                     ticket = answer.ticket
                     self._bells[ticket] = threading.Event()
@@ -159,7 +157,7 @@ class BlockingPool:
             self._ledger.release(entry, now, reason, hint_timeout, hint_max)
             self._ledger.expire(now)
             if entry.state is EntryState.IDLE:
-                self._watch.watch(entry.handle.wire, self._spent)
+                self._idle.watch(entry)
             actions = self._take_actions()
         self._carry_out(actions)
 
@@ -274,9 +272,9 @@ class BlockingPool:
                 return None
             entry = self._ledger.take(ticket, self.now())
             if entry is not None:
-                self._watch.unwatch(entry.handle.wire)
+                self._idle.unwatch(entry)
             else:
-                self._watch_idle_ones(ticket)
+                self._idle.watch_all(ticket.origin)
         return entry
 
     def _give_up(self, ticket: Ticket) -> None:
@@ -286,7 +284,7 @@ class BlockingPool:
             for _ in range(self._dials.pop(ticket, 0)):
                 self._ledger.dial_failed(ticket, now, Reason.CANCELLED)
             self._ledger.cancel(ticket, now)
-            self._watch_idle_ones(ticket)
+            self._idle.watch_all(ticket.origin)
 
     def _dial(self, ticket: Ticket, timeout: float | None) -> None:
         """Dial for a ticket; the ledger knows then what came of it."""
@@ -319,7 +317,7 @@ class BlockingPool:
                 self._ledger.resolved(ticket.origin, wire.resolved, now)
             log_opened(handle.entry)
             if handle.entry.state is EntryState.IDLE:
-                self._watch.watch(wire, self._spent)
+                self._idle.watch(handle.entry)
 
     def _resolved(self, origin: Origin, addresses: Collection[Address]) -> None:
         with self._deciding():
@@ -341,7 +339,7 @@ class BlockingPool:
         for action in actions:
             if isinstance(action, Close):
                 self._handles.discard(action.entry.handle)
-                self._watch.unwatch(action.entry.handle.wire)
+                self._idle.unwatch(action.entry)
             elif isinstance(action, Dial):
                 self._dials[action.ticket] += 1
         if self._bells and self._next_deadline() < self._due:  # wake them: they sleep too long
@@ -370,29 +368,7 @@ class BlockingPool:
             handle = next((found for found in self._handles if found.wire is wire), None)
             if handle is None or handle.entry.state is not EntryState.IDLE:
                 return  # who leases it sees for himself
-            self._look_at(handle.entry, now)
-
-    def _look_at(self, entry: Handled, now: float) -> None:
-        """Under the lock: examine an idle connection; the watch must not use its TLS meanwhile."""
-        self._watch.unwatch(entry.handle.wire)
-        if not self._examine(entry, now):
-            self._watch.watch(entry.handle.wire, self._spent)
-
-    def _watch_idle_ones(self, ticket: Ticket) -> None:
-        """Under the lock: a connection granted to a ticket may have been laid back as idle."""
-        for entry in self._ledger.idle_entries(ticket.origin):
-            self._watch.watch(entry.handle.wire, self._spent)
-
-    def _examine(self, entry: Handled, now: float) -> bool:
-        """Under the lock: close an idle connection that the peer has ended; True if it had."""
-        reason = entry.handle.why_readable(now)
-        if reason is None:
-            return False
-        if reason is Reason.SURPLUS_OCTETS:
-            self._ledger.discard(entry, reason, now)
-        else:
-            self._ledger.peer_closed(entry, now, reason)
-        return True
+            self._idle.look_at(handle.entry, now)
 
     def _discard_later_ones(self) -> None:
         while self._later:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final, Generic
 
 from perdure.core.errors import LocalViolation
@@ -158,10 +158,21 @@ class Origin(Generic[Handle]):
 
     def proven(self, now: float) -> float:
         """The idle age that a connection survives: from memory, or as the canary shows right now."""
+        canary = self.canary()
+        known = self.learning.proven(now)
+        return known if canary is None else max(now - canary.idle_since, known)
+
+    def canary(self) -> Entry[Handle] | None:
+        """The longest idle connection that carried a request."""
         for entry in self.idle:
             if entry.uses:
-                return max(now - entry.idle_since, self.learning.proven(now))
-        return self.learning.proven(now)
+                return entry
+        return None
+
+    def witnesses(self) -> Sequence[Entry[Handle]]:
+        """As of `Ledger.witnesses`; there is an idle connection."""
+        candidate, canary = self.candidate(PROVEN), self.canary()
+        return (candidate,) if canary is None or canary is candidate else (canary, candidate)
 
     def victim(self, need: Need, now: float) -> Entry[Handle] | None:
         """The idle connection to close where a cap leaves no room for a dial; None: close none.

@@ -52,7 +52,7 @@ class Upkeep(Assignment[Handle]):
 
         Tell it promptly: an idle connection is counted as proof of its age while it lives. A
         driver that does not watch them all the time, or whose event loop was held up, looks at
-        the origin's `idle_entries` before a lease that is not repeatable. A leased entry is left
+        the origin's `witnesses` before a lease that is not repeatable. A leased entry is left
         to its exchange.
 
         Args:
@@ -191,6 +191,14 @@ class Upkeep(Assignment[Handle]):
             return tuple(self._idle)
         home = self._origins.get(origin)
         return tuple(home.idle) if home is not None else ()
+
+    def witnesses(self, origin: Hashable) -> Sequence[Entry[Handle]]:
+        """List the idle connections that a lease which is not repeatable relies on: one, two or none.
+
+        They are the one that it would use, and the canary, whose age counts as proof while it lives.
+        """
+        home = self._origins.get(origin)
+        return home.witnesses() if home is not None and home.idle else ()
 
     def statistics(self, now: float) -> Statistics:
         """Count what there is and what was. O(origins)."""
