@@ -106,6 +106,21 @@ def test_limits_that_come_up_meanwhile_count() -> None:
         assert b"\r\nConnection: close\r\n" in side.send_whole(head, b"hello")
 
 
+def test_last_request_of_a_connection_is_told_so_though_the_head_was_sent_before() -> None:
+    head, side = response(prepared=True), connection(Terms(keep_alive_timeout=75, max_requests=3))
+    said = []
+    for _ in range(3):
+        side.receive(GET)
+        said.append(side.send_whole(head, b"hello"))
+        side.next_cycle()
+    assert [b"max=%d" % left in octets for left, octets in zip((2, 1, 0), said, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+    assert [b"\r\nConnection: close\r\n" in octets for octets in said] == [False, False, True]
+
+
 def test_what_cannot_be_sent_is_not_prepared_either() -> None:
     head = response((b"Content-Length", b"5"), prepared=True)
     side = connection(Terms())

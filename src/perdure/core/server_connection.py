@@ -133,8 +133,7 @@ class ServerConnection(Connection):
             self.peer_state = _DONE
             reader.phase = _PHASE_DONE
             request = Request(method, target, fields, version, facts)
-            if heads.octets is head:
-                heads.remember(request)
+            heads.remember(head, request)
             events.append(request)
             return
         framing = _remembered_request_framing(facts)
