@@ -47,12 +47,23 @@ class Tasks:
             await asyncio.sleep(0)
         if path == b"/raises":
             raise ValueError("on purpose")
+        if path == b"/ends-all":
+            raise BaseExceptionGroup("of a library's own", [GeneratorExit()])
         for message in plain(path):
             await send(message)
         if path == b"/works-on":
             self.running += 1
             await asyncio.sleep(5)
             self.running -= 1
+        if path == b"/renames":
+            current = asyncio.current_task()
+            assert current is not None
+            current.set_name("user-alice")
+        if path == b"/cancels-and-does-not":
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+            current.uncancel()
         if path == b"/cancels-itself":
             task = asyncio.current_task()
             assert task is not None
@@ -89,6 +100,7 @@ async def answers(network: Network, tasks: Tasks, octets: bytes, count: int) -> 
         ([b"/", b"/waits", b"/", b"/"], [2, 2]),
         ([b"/waits"] * 3, [1, 1, 1]),
         ([b"/", b"/cancels-itself", b"/", b"/"], [2, 2]),
+        ([b"/", b"/renames", b"/", b"/"], [2, 2]),
         ([b"/", b"/works-on", b"/", b"/"], [2, 2]),
         ([b"/works-on", b"/works-on", b"/"], [1, 1, 1]),
         ([b"/", b"/raises", b"/"], [3]),

@@ -152,6 +152,17 @@ def test_who_was_told_the_end_makes_room_without_confirming_it(play_in_time: Pla
     play_in_time(scene)
 
 
+def test_each_one_of_a_burst_that_needs_room_is_made_room_for(play_in_time: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_connections=64, linger_idle=3600.0) as stand:
+            registry = stand.server.registry
+            await asyncio.gather(*[stand.ask() for _ in range(60)])
+            await asyncio.gather(*[stand.ask() for _ in range(31)])  # sooner than the sweeper looks
+            assert len(registry.connections) <= 64
+
+    play_in_time(scene)
+
+
 def test_a_connection_that_comes_about_during_the_drain_gets_one_exchange(play_in_time: Play) -> None:
     async def scene(network: Network) -> None:
         async with serving(network, hello) as stand:

@@ -63,12 +63,14 @@ class Answering(LoopWire):
 
     __slots__ = ("_cork", "phase", "protocol", "registry")
 
+    _cork: Cork
+    """Made when it is opened: who fails to shake hands is freed at once, since nothing refers back to it."""
+
     def __init__(self, registry: Registry, protocol: ServerConnection | None) -> None:
         super().__init__(registry.settings.write_timeout)
         self.registry = registry
         self.protocol = protocol or registry.new_protocol()
         self.phase = HEAD
-        self._cork = Cork(self)
 
     def respond(self, response: Response, content: bytes = b"") -> None:
         """Send a whole response.

@@ -32,6 +32,7 @@ from perdure.core import (
     State,
 )
 from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, TUNNEL
+from perdure.server.cork import Cork
 from perdure.server.lifetime import Lifetime
 from perdure.server.registry import Registry
 from perdure.wire.errors import WireError
@@ -71,6 +72,7 @@ class InboundConnection(Lifetime):
     def wire_opened(self) -> None:
         """Enter the registry and await the first head."""
         settings = self.registry.settings
+        self._cork = Cork(self)
         self.deadline = self.opened_at + settings.head_timeout
         self.number = self.registry.admit(self)
         if settings.max_age is not None:

@@ -8,9 +8,10 @@ answer. While further requests have arrived, the task that answers one goes on w
                  ▼                       ▼
              `_turned` ────────────▶ the next request gets a task of its own
 
-A task is shared only by applications that ran from beginning to end without giving way to the event
-loop and left the context's variables as they were: nothing of one request is seen by the next, and
-a request that waits is alone in its task, to be cancelled, timed or grouped like any other.
+A task goes on only after an application that ran from beginning to end without giving way to the event
+loop, quickly, and left the context's variables and the task's name as they were. What else an application
+ties to its task (a done callback, a timer that cancels it) meets those behind it; they are of the same
+client. Whoever minds sets `share_tasks` to false.
 
 Invariant: while `driver` is set, the task or `_turned` takes up what is `_due` or `_upcoming`.
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from perdure.server.asgi import Application, Scope
 
 MOST_AT_ONCE: Final = 16
-"""Requests answered before other connections have their turn: applications may be slow without waiting."""
+"""Requests answered before other connections have their turn."""
+SHARED_SECONDS: Final = 0.001
+"""After so long they have their turn too: applications may be slow without waiting."""
 
 
 class PipelinedConnection(InboundConnection):
@@ -44,7 +47,17 @@ class PipelinedConnection(InboundConnection):
         plain: the latest request that an application was given; the same one may come again.
     """
 
-    __slots__ = ("_context", "_due", "_served", "_upcoming", "application", "driver", "plain")
+    __slots__ = (
+        "_context",
+        "_due",
+        "_led_since",
+        "_name",
+        "_served",
+        "_upcoming",
+        "application",
+        "driver",
+        "plain",
+    )
 
     def __init__(self, registry: Registry, application: Application) -> None:
         super().__init__(registry)
@@ -55,7 +68,14 @@ class PipelinedConnection(InboundConnection):
         self._context = contextvars.copy_context()
         self._due = False  # a response is complete, and what follows it not begun
         self._served = 0
+        self._led_since = 0.0
+        self._name = ""
         self._upcoming: tuple[AsgiExchange, Scope] | None = None
+
+    @property
+    def shares_tasks(self) -> bool:
+        """Whether a task may answer more than one request."""
+        return self.registry.settings.share_tasks
 
     def begin_again(self, request: Request) -> tuple[AsgiExchange, Scope]:
         """Begin an exchange for a request that says what `plain` said."""
@@ -66,10 +86,10 @@ class PipelinedConnection(InboundConnection):
         if self.driver is not None:
             self._upcoming = exchange, scope
             return
-        task = exchange.task = self.loop.create_task(
-            drive(self, exchange, scope), context=self._context.copy()
-        )
-        self.registry.tasks.add(task)
+        task = self.loop.create_task(drive(self, exchange, scope), context=self._context.copy())
+        if not task.done():  # as one that began at once may be (eager tasks)
+            exchange.task = task
+            self.registry.tasks.add(task)
 
     def finish(self, octets: bytes) -> None:
         """As `Answering.finish`; within a pipeline what follows is the driver's business."""
@@ -80,10 +100,14 @@ class PipelinedConnection(InboundConnection):
             self._note_end()
         if octets:
             self._cork.keep(octets)
+        if not self.protocol.waiting_octets:
+            self._cork.flush()  # what the application does after its response is no reason to wait
         self._due = True
 
     def _ended(self) -> None:
-        self._due = False
+        if self._due:  # there is no next cycle that would count it
+            self._due = False
+            self.protocol.exchanges += 1
         super()._ended()
 
     # The driver's side.
@@ -92,6 +116,8 @@ class PipelinedConnection(InboundConnection):
         """Let a task go on with what has arrived, until it waits."""
         self.driver = task
         self._served = 1
+        self._led_since = self.now()
+        self._name = task.get_name()
         self.loop.call_soon(self._turned, context=self._context)
 
     def next_exchange(self) -> tuple[AsgiExchange, Scope] | None:
@@ -122,12 +148,16 @@ class PipelinedConnection(InboundConnection):
 
     def _may_share(self) -> bool:
         task = self.driver
-        if task is None or self._served >= MOST_AT_ONCE or task.cancelling():
+        if task is None or self._served >= MOST_AT_ONCE or self.now() - self._led_since > SHARED_SECONDS:
             return False
-        try:  # the same variables are the same object, nearly always: 0.1 µs
-            return contextvars.copy_context() == self._context
-        except Exception:  # of the comparison of two values: then they are not the same ones
+        # CPython 3.11 keeps `_must_cancel` of a task that was cancelled and uncancelled.
+        if task.cancelling() or getattr(task, "_must_cancel", False) or task.get_name() != self._name:
             return False
+        before, after = self._context, contextvars.copy_context()
+        if len(before) != len(after):
+            return False
+        # Identical, not equal: an equal list may be filled later.
+        return all(variable in before and before[variable] is after[variable] for variable in after)
 
     def dismiss(self) -> None:
         """The driver ends, or waits: what follows gets a task of its own."""
@@ -150,9 +180,11 @@ class PipelinedConnection(InboundConnection):
 
 async def drive(connection: PipelinedConnection, exchange: AsgiExchange, scope: Scope) -> None:
     """Run the application on a request, and on those behind it; answer for it where it does not."""
-    task, application = exchange.task, connection.application
+    task, application = asyncio.current_task(), connection.application
+    assert task is not None
+    exchange.task = task
     upcoming: tuple[AsgiExchange, Scope] | None
-    if connection.driver is None and connection.protocol.waiting_octets:
+    if connection.driver is None and connection.shares_tasks and connection.protocol.waiting_octets:
         connection.lead(task)
     try:
         while True:
@@ -169,6 +201,9 @@ async def drive(connection: PipelinedConnection, exchange: AsgiExchange, scope: 
             exchange, scope = upcoming
     except asyncio.CancelledError:
         exchange.cancelled()
+        raise
+    except BaseException:  # such as a group of them: the client must not wait for ever
+        exchange.failed()
         raise
     finally:
         connection.registry.tasks.discard(task)

@@ -115,7 +115,9 @@ class Registry:
             self._evict(min(EVICTED_AT_ONCE, max(1, len(self.idle) // 8)))
         if len(self.connections) > most and self.parting:
             # Their descriptors are needed now: those who have been told the end need not confirm it.
-            next(iter(self.parting)).close()
+            parting = next(iter(self.parting))
+            del self.parting[parting]  # it is gone in a later turn; the next one that comes needs another
+            parting.hurry()
         staying = len(self.connections) - self.ending
         if staying > most:
             self._tell_refusal(connection, number, f"{staying - 1} are open and none is idle")

@@ -9,6 +9,7 @@ RFC 9112 §9.6 (a drain announces every close).
 from __future__ import annotations
 
 import asyncio
+import gc
 import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -104,6 +105,8 @@ class ListeningServer:
         """Wait until who was accepted is the registry's, or gone, or has had as long as an idle one."""
         now = asyncio.get_running_loop().time
         seconds = self.settings.drain_grace
+        if self._arriving:
+            gc.collect()  # of a handshake that failed nobody tells, and what is left of it refers to itself
         while any(wire.arriving and now() < at + seconds for wire, at in self._arriving.items()):  # noqa: ASYNC110
             await asyncio.sleep(ARRIVING_LOOK_SECONDS)
 

@@ -52,7 +52,9 @@ class ServerSettings:
     max_body: Octets | None = None
     """Content of one request → 413. none: any."""
     pipeline_depth: Count = 32
-    """Further requests held while one is answered (aiohttp)."""
+    """Further requests held while one is answered: reading pauses there (aiohttp)."""
+    share_tasks: bool = True
+    """Answer requests that came together in one task, as long as no application waits; false: a task each."""
     pipeline_octets: Octets = 65536
     """Octets of further requests held while one is answered."""
     drain_body: Octets = 262144

@@ -137,8 +137,11 @@ class Parting(Silent):
 
     def deadline_reached(self, now: float) -> None:
         """Close once the peer's kernel has acknowledged everything, or does not in time."""
-        if self.wire.unsent_octets() and now < self._until:
-            return
+        if not self.wire.unsent_octets() or now >= self._until:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Close now: the descriptor is needed, and who was told the end need not confirm it."""
         self.stop()
         if self.wire.tls:
             self.wire.transport.abort()  # without a reset: nothing is unsent, or nobody takes it

@@ -51,6 +51,7 @@ class SocketListener:
         if not self.servers:
             return
         if self.owned:
+            self.owned = False  # a name that is free may be another's the next moment
             for bound in self._sockets:
                 refuse_handshakes(bound)
         now = asyncio.get_running_loop().time

@@ -260,6 +260,11 @@ class LoopWire(asyncio.Protocol):
         self._lingering = Parting(self, seconds)
         self._lingering.start()
 
+    def hurry(self) -> None:
+        """Be gone at once, where `part` waits for the peer; otherwise nothing happens."""
+        if isinstance(self._lingering, Parting):
+            self._lingering.hurry()
+
     def unsent_octets(self) -> int:
         """How many octets the peer's kernel has not acknowledged (where ours does not tell: not sent)."""
         if self.lost:
