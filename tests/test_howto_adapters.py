@@ -46,6 +46,6 @@ def test_example(example: str, url: str) -> None:
 
 
 def test_an_example_that_does_not_hold_is_noticed(url: str) -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
     with pytest.raises(AssertionError):
         run("assert url == ''", url)

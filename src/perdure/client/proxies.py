@@ -110,13 +110,12 @@ class Routes:
 
         RFC 9112 §3.2.2.
         """
-        chosen = self._choices.get(location.origin) or self._choose(location.origin)
-        if chosen.proxy is None:
-            return location
-        if not chosen.asks_proxy:
-            return location._replace(origin=chosen)
-        target = b"http://" + location.host + location.target
-        return location._replace(origin=chosen, target=target)
+        chosen = self.through(location.origin)
+        return location if chosen.proxy is None else in_absolute_form(location._replace(origin=chosen))
+
+    def through(self, origin: Origin) -> Origin:
+        """The origin with the proxy that leads to it, if there is one. Raises as `route`."""
+        return self._choices.get(origin) or self._choose(origin)
 
     def _choose(self, origin: Origin) -> Origin:
         url = self._urls.get(origin.scheme) or self._urls.get(ANY_SCHEME)
@@ -165,8 +164,19 @@ def proxies_of_environment() -> dict[str, str]:
     return urllib.request.getproxies()
 
 
+def in_absolute_form(location: Location) -> Location:
+    """The location with its target in absolute-form, where it is a proxy that reads the request.
+
+    RFC 9112 §3.2.2, §3.2.4 (of "*" nothing is left).
+    """
+    target = location.target
+    if not location.origin.asks_proxy or target[:1] not in (b"/", b"*"):
+        return location
+    return location._replace(target=b"http://" + location.host + (b"" if target == b"*" else target))
+
+
 def lines_for(location: Location, lines: list[FieldLine]) -> list[FieldLine]:
-    """The field lines of a request of a client with proxies: credentials for the proxy go to it alone.
+    """The field lines of a request of a client with proxies: what is for the proxy goes to it alone.
 
     RFC 9110 §11.7.2.
     """
@@ -174,6 +184,9 @@ def lines_for(location: Location, lines: list[FieldLine]) -> list[FieldLine]:
     if not origin.asks_proxy:
         return [line for line in lines if line.lowered != b"proxy-authorization"]
     assert origin.proxy is not None
+    if origin.proxy.fields:
+        names = {line.lowered for line in origin.proxy.fields}
+        lines = [*(line for line in lines if line.lowered not in names), *origin.proxy.fields]
     if not origin.proxy.authorization or any(line.lowered == b"proxy-authorization" for line in lines):
         return lines
     return [*lines, make_line(b"Proxy-Authorization", origin.proxy.authorization)]

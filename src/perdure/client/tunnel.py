@@ -54,7 +54,9 @@ class TunnelOpening:
         self._connection = connection = ClientConnection(limits)
         connection.next_hop = NextHop.NETSCAPE_PROXY if proxy.says_proxy_connection else NextHop.PROXY
         authority = origin.authority.encode("ascii")
-        lines = [make_line(b"Host", authority), agent]
+        lines = [make_line(b"Host", authority), *proxy.fields]
+        if not any(line.lowered == b"user-agent" for line in lines):
+            lines.append(agent)
         if proxy.authorization:
             lines.append(make_line(b"Proxy-Authorization", proxy.authorization))
         self.request = connection.send_whole(Request(b"CONNECT", authority, lines))

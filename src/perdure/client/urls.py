@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode, urljoin
 
 from perdure.client.errors import InvalidURL
+from perdure.core.fields import FieldLine
 from perdure.core.persistence import NextHop
 
 Parameters: TypeAlias = Mapping[str, object] | Iterable[tuple[str, object]] | str
@@ -42,6 +43,8 @@ class NextProxy(NamedTuple):
     """True: CONNECT for http origins too."""
     says_proxy_connection: bool = False
     """True: persistence is asked for with Proxy-Connection (S13)."""
+    fields: tuple[FieldLine, ...] = ()
+    """What else is said to this proxy and to nobody else, in the place of lines of the same name."""
 
     def __str__(self) -> str:
         """Without the credentials, so that no log and no error shows them."""

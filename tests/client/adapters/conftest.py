@@ -128,26 +128,32 @@ class AsyncStage:
 
 
 def sync(package: Any, scene: Scene, *scripts: Peer, **arguments: Any) -> None:
-    """Perform with a `Client`, in virtual time."""
+    """Perform with a `Client`, in virtual time.
+
+    Args:
+        arguments: of the transport; with `as_proxy` the peers are proxies on the way to BASE, and it makes
+            `proxy` of where they are, such as "proxy.test:3128".
+    """
     network = ScriptedNetwork(scripts)
+    if (make_proxy := arguments.pop("as_proxy", None)) is not None:
+        arguments["proxy"] = make_proxy("proxy.test:3128")
     transport = Transport(network=network, **arguments)
     with package.Client(transport=transport, timeout=None) as client:
         finish(scene(SyncStage(package, client, transport, network)))
 
 
 def on_loop(package: Any, scene: Scene, *scripts: Peer, **arguments: Any) -> None:
-    """Perform with an `AsyncClient`, in virtual time."""
+    """Perform with an `AsyncClient`, in virtual time. Arguments as of `sync`."""
     run_virtual(_on_loop(package, scene, scripts, arguments))
 
 
 async def _on_loop(package: Any, scene: Scene, scripts: Sequence[Peer], arguments: dict[str, Any]) -> None:
-    async with (
-        scripted_origin(scripts) as (network, peers, base),
-        package.AsyncClient(
-            transport=(transport := AsyncTransport(network=network, **arguments)), timeout=None
-        ) as client,
-    ):
-        await scene(AsyncStage(package, client, transport, peers, base))
+    async with scripted_origin(scripts) as (network, peers, base):
+        if (make_proxy := arguments.pop("as_proxy", None)) is not None:
+            arguments["proxy"], base = make_proxy(base.partition("//")[2]), BASE
+        transport = AsyncTransport(network=network, **arguments)
+        async with package.AsyncClient(transport=transport, timeout=None) as client:
+            await scene(AsyncStage(package, client, transport, peers, base))
 
 
 @asynccontextmanager

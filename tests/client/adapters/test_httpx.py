@@ -162,6 +162,31 @@ def test_a_multipart_form_is_streamed_with_its_length(perform: Perform) -> None:
     perform(scene, peer)
 
 
+def test_content_waits_where_a_request_says_so(perform: Perform) -> None:
+    """RFC 9110 §10.1.1."""
+
+    async def scene(stage: Stage) -> None:
+        expects = {"Expect": "100-continue"}
+        assert (await stage.ask("PUT", content=b"first", headers=expects)).text == "hello"
+        assert (await stage.ask("PUT", content=b"second", headers=expects)).status_code == 417
+        assert b"first" in stage.heard()
+        assert b"second" not in stage.heard() + stage.heard(1)
+
+    def asks() -> Script:
+        yield Until(BLANK)
+        yield b"HTTP/1.1 100 Continue\r\n\r\n"
+        yield Exactly(5)
+        yield HELLO
+        yield CLIENT_END
+
+    def refuses() -> Script:
+        yield Until(BLANK)
+        yield answer(b"no", b"Connection: close", status=b"417 Expectation Failed")
+        yield CLIENT_END
+
+    perform(scene, asks, refuses, max_requests=1)
+
+
 def test_an_error_in_the_content_of_a_request_is_the_callers_own(perform: Perform) -> None:
     class Faulty(Exception):
         pass

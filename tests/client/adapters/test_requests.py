@@ -16,6 +16,7 @@ from urllib3 import Retry
 
 import perdure
 from perdure.client.adapters.requests import Adapter
+from perdure.client.urls import locate
 from perdure.core.reason import Reason
 from perdure.wire.scripted import (
     CLIENT_END,
@@ -120,6 +121,20 @@ def test_text_and_octets_are_sent_as_they_are(body: str | bytes, content: bytes)
     assert heard(network).partition(BLANK)[2] == content
 
 
+def test_content_waits_where_a_request_says_so() -> None:
+    """RFC 9110 §10.1.1."""
+
+    def refuses() -> Script:
+        yield Until(BLANK)
+        yield answer(b"no", status=b"417 Expectation Failed")
+        yield CLIENT_END
+
+    session, network = session_of(refuses)
+    response = session.put(URL, data=io.BytesIO(b"content"), headers={"Expect": "100-continue"})
+    assert response.status_code == 417
+    assert b"content" not in heard(network)
+
+
 # --- errors --------------------------------------------------------------------------------
 
 
@@ -205,6 +220,12 @@ def test_no_timeout_waits_for_ever() -> None:
     assert session_of(peer)[0].get(URL).text == "hello"
 
 
+def test_a_pool_without_a_free_connection_is_a_connect_timeout() -> None:
+    session, _ = session_of(says(HELLO), pool_maxsize=1, pool_block=True, pool_timeout=0.0)
+    with session.get(URL, stream=True), pytest.raises(requests.ConnectTimeout, match="no connection became"):
+        session.get(URL)
+
+
 # --- retries -------------------------------------------------------------------------------
 
 
@@ -256,7 +277,7 @@ def test_a_stale_connection_is_no_concern_of_max_retries() -> None:
 
 def test_pool_arguments_become_limits_where_the_pool_blocks() -> None:
     def settings(adapter: Adapter) -> perdure.ClientSettings:
-        return adapter.poolmanager.client_of("http", {}).settings  # type: ignore[attr-defined, no-any-return]
+        return adapter.poolmanager.client_of(locate(URL).origin, {}).settings  # type: ignore[attr-defined, no-any-return]
 
     blocking = settings(Adapter(pool_connections=3, pool_maxsize=2, pool_block=True))
     assert (blocking.max_per_origin, blocking.max_total) == (2, 6)
@@ -287,7 +308,7 @@ def test_copies_begin_without_connections(copied: Callable[[Any], Any], origin: 
         adapter.close()
     assert origin.accepted == 2
     assert twin.max_retries.total == 3
-    assert twin.poolmanager.client_of("http", {}).settings.idle_timeout == 7.0
+    assert twin.poolmanager.client_of(locate(URL).origin, {}).settings.idle_timeout == 7.0
 
 
 def test_a_closed_session_begins_anew() -> None:
@@ -323,7 +344,7 @@ def test_what_is_forgotten_half_read_leaves_no_lease() -> None:
     assert counted.closes == {Reason.ABANDONED: 1}
 
 
-# --- TLS and proxies -----------------------------------------------------------------------
+# --- TLS -----------------------------------------------------------------------------------
 
 
 def test_connections_with_different_tls_settings_are_kept_apart(
@@ -360,10 +381,3 @@ def test_a_subclass_may_bring_a_context_of_its_own(tls_origin: Origin, authority
         session.trust_env = False
         session.mount("https://", Own())
         assert session.get(f"{tls_origin.url}/get").status_code == 200
-
-
-def test_a_proxy_is_refused_in_words() -> None:
-    session, network = session_of(says(HELLO))
-    with pytest.raises(requests.exceptions.InvalidProxyURL, match="goes through no proxy"):
-        session.get(URL, proxies={"http": "http://proxy.test:3128"})
-    assert not network.dialled

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from perdure.client.content import Content
+from perdure.client.proxies import in_absolute_form, lines_for
 from perdure.client.requests import Asked, lines_of
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout
-from perdure.client.urls import Location, Origin
+from perdure.client.urls import DEFAULT_PORTS, Location, Origin
 from perdure.core.events import Request
 
 LONGEST_DIAL_SECONDS = 120.0
@@ -22,12 +23,12 @@ LONGEST_DIAL_SECONDS = 120.0
 
 
 class Timeouts(NamedTuple):
-    """Seconds; math.inf for no limit."""
+    """Seconds; math.inf for no limit, None for the settings' own."""
 
     connect: float = math.inf
     read: float = math.inf
     write: float = math.inf
-    pool: float = math.inf
+    pool: float | None = None
 
 
 def seconds(value: float | None) -> float:
@@ -49,13 +50,26 @@ def exact_asked(
 
     Args:
         url: for messages alone.
+        origin: with the proxy that the request goes through, if any: the target becomes absolute-form
+            where that reads it, and what is for the proxy alone is said to it alone.
         headers: Host among them.
 
     Raises:
         LocalProtocolError: for a method, name or value that cannot be sent; nothing was.
 
-    RFC 9112 §3.
+    RFC 9112 §3, §3.2.2.
     """
     location = Location(origin, target, b"", url, "")
-    request = Request(method.encode("latin-1"), target, lines_of(headers), settings.version)
+    lines = lines_of(headers)
+    if origin.proxy is not None:
+        location = in_absolute_form(location._replace(host=host_of(origin)))
+        lines = lines_for(location, lines)
+    request = Request(method.encode("latin-1"), location.target, lines, settings.version)
     return Asked(location, request, content, settings, Timeout(*timeouts))
+
+
+def host_of(origin: Origin) -> bytes:
+    """The value of Host for an origin: its port is left out where it is the scheme's own. RFC 9110 §7.2."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    port = "" if origin.port == DEFAULT_PORTS[origin.scheme] else f":{origin.port}"
+    return f"{host}{port}".encode("ascii")

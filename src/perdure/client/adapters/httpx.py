@@ -4,7 +4,7 @@
     async with httpx.AsyncClient(transport=AsyncTransport()) as client: ...
 
 All of httpx above the connection stays httpx's: redirects, cookies, authentication, content
-codings, environment proxies. What is ours is which connection a request takes, when it may be
+codings. What is ours is which connection a request takes, when it may be
 sent again, and when a connection ends. The arguments are those of `httpx.HTTPTransport`; any
 setting of `ClientSettings` may stand beside them.
 
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
 
 from perdure.client.adapters.exact import LONGEST_DIAL_SECONDS, Timeouts, exact_asked, seconds
-from perdure.client.adapters.httpx_packages import PACKAGES, Package, package_of
+from perdure.client.adapters.httpx_packages import PACKAGES, Package, package_of, way_through
 from perdure.client.adapters.network_stream import NetworkStream
 from perdure.client.adapters.tracing import TracedLoopNetwork, TracedLoopRunner, TracedNetwork, TracedRunner
 from perdure.client.aio import AsyncClient, AsyncStreamedResponse
@@ -93,6 +93,8 @@ class Mount:
                 a folder); a context is used as it is.
             cert: to show to a server that asks.
             trust_env: whether SSL_CERT_FILE and SSL_CERT_DIR are heeded.
+            proxy: a forward proxy for every request: a URL, a `Proxy` of httpx, or `perdure.Proxies`,
+                which may except origins. Otherwise there is none, whatever the environment says.
             limits: without them up to 100 connections, idle for as long as each origin is known to
                 bear. Idle connections count among `max_connections`;
                 `max_keepalive_connections=0` keeps none.
@@ -101,7 +103,8 @@ class Mount:
             settings: those of `ClientSettings`, by name.
 
         Raises:
-            ValueError: for what this transport has not got: HTTP/2, or a local address.
+            ValueError: for what this transport has not got: HTTP/2, or a local address; for a proxy that
+                cannot be used.
             TlsSettings: a file is missing or unusable.
             TypeError: for a setting that there is not.
         """
@@ -110,12 +113,13 @@ class Mount:
             "http2=True": http2,
             "local_address": local_address is not None,
             "socket_options": bool(socket_options),
-            "proxy": proxy is not None,
+            "uds beside proxy": bool(uds) and proxy is not None,
         }
         for name, given in refused.items():
             if given:
                 raise ValueError(f"{name}: perdure's transport has no such thing; use httpx's own for it")
         self._uds = uds or ""
+        self._way = way_through(proxy) if proxy is not None else None
         self._retries = retries
         self._tls = _context(verify, cert, trust_env)
         self._settings = {**_settings_of(limits), **settings}
@@ -130,6 +134,8 @@ class Mount:
             raise InvalidURL(f"URL: expected http://HOST/..., got {str(url)!r}")
         host = url.raw_host.decode("ascii").strip("[]")
         origin = Origin(scheme, host, url.port or DEFAULT_PORTS[scheme], _identity(extensions), self._uds)
+        if self._way is not None:
+            origin = self._way(origin)
         return exact_asked(
             ClientSettings(),
             request.method,

@@ -7,7 +7,9 @@ streams and exceptions of its own package. Which one a request belongs to, its c
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Iterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -15,7 +17,10 @@ from perdure.client import errors as ours
 from perdure.client.aio import AsyncStreamedResponse
 from perdure.client.content import NO_CONTENT, Content
 from perdure.client.models import Response
+from perdure.client.proxies import Proxies, make_routes, read_proxy
+from perdure.client.requests import lines_of
 from perdure.client.sync import StreamedResponse
+from perdure.client.urls import NextProxy, Origin
 from perdure.core.errors import Error
 from perdure.core.reason import Reason
 
@@ -24,6 +29,7 @@ NAMES: Final = ("httpx", "httpx2")
 ERRORS: Final[tuple[tuple[type[Error], str], ...]] = (
     (ours.PoolTimeout, "PoolTimeout"),
     (ours.ConnectTimeout, "ConnectTimeout"),
+    (ours.ProxyError, "ProxyError"),
     (ours.ReadTimeout, "ReadTimeout"),
     (ours.WriteTimeout, "WriteTimeout"),
     (ours.ConnectError, "ConnectError"),
@@ -31,6 +37,7 @@ ERRORS: Final[tuple[tuple[type[Error], str], ...]] = (
     (ours.ReadError, "ReadError"),
     (ours.RemoteProtocolError, "RemoteProtocolError"),
     (ours.LocalProtocolError, "LocalProtocolError"),
+    (ours.DecodingError, "DecodingError"),
     (ours.InvalidURL, "UnsupportedProtocol"),
     (Error, "TransportError"),
 )
@@ -164,3 +171,38 @@ def package_of(request: object) -> Package:
         if isinstance(request, package.module.Request):
             return package
     raise TypeError(f"request: expected one of httpx or httpx2, got {type(request).__module__}")
+
+
+def way_through(proxy: Any) -> Callable[[Origin], Origin]:
+    """Read the `proxy` of a transport.
+
+    Args:
+        proxy: a URL, a `Proxy` of either package, or `perdure.Proxies`.
+
+    Returns:
+        What gives an origin the proxy that leads to it.
+
+    Raises:
+        InvalidURL: it is none that can be used.
+        ValueError: it is to be verified otherwise than origins are.
+    """
+    if isinstance(proxy, Proxies):
+        routes = make_routes(proxy, trust_env=False)
+        return _directly if routes is None else routes.through
+    if not hasattr(proxy, "raw_auth"):
+        return partial(_through, read_proxy(str(proxy)))
+    if proxy.ssl_context is not None:
+        raise ValueError("proxy: its ssl_context has no place here: `verify` is for proxies and origins")
+    chosen = read_proxy(str(proxy.url))
+    authorization = b"Basic " + b64encode(b":".join(proxy.raw_auth)) if proxy.raw_auth else b""
+    return partial(
+        _through, chosen._replace(authorization=authorization, fields=tuple(lines_of(proxy.headers.raw)))
+    )
+
+
+def _directly(origin: Origin) -> Origin:
+    return origin
+
+
+def _through(proxy: NextProxy, origin: Origin) -> Origin:
+    return origin._replace(proxy=proxy)

@@ -32,17 +32,20 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
+    ProxyError,
     ReadTimeoutError,
     SSLError,
 )
 
 from perdure.client import errors as ours
-from perdure.client.adapters.exact import LONGEST_DIAL_SECONDS, Timeouts, exact_asked, seconds
+from perdure.client.adapters.exact import LONGEST_DIAL_SECONDS, Timeouts, exact_asked, host_of, seconds
 from perdure.client.adapters.raw import Raw
 from perdure.client.content import NO_CONTENT, Content
+from perdure.client.proxies import read_proxy
+from perdure.client.requests import lines_of
 from perdure.client.settings import ClientSettings
 from perdure.client.sync import Client, StreamedResponse
-from perdure.client.urls import DEFAULT_PORTS, Origin
+from perdure.client.urls import DEFAULT_PORTS, NextProxy, Origin
 from perdure.core.errors import Error
 from perdure.core.pool import Statistics
 from perdure.wire.errors import NameNotFound, TlsFailed, TlsSettings
@@ -98,15 +101,15 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[TlsTerms, Client] = {}
 
-    def client_of(self, scheme: str, options: Mapping[str, Any]) -> Client:
-        """The client for a request, with these options of a urllib3 pool."""
+    def client_of(self, origin: Origin, options: Mapping[str, Any]) -> Client:
+        """The client for a request, with these options of a urllib3 pool. They hold for a proxy too."""
         given = {name: value for name, value in options.items() if value is not None}
-        chosen = {**given, **self._options} if scheme == "https" else {}
+        chosen = {**given, **self._options} if origin.needs_tls else {}
         terms = TlsTerms(**{name: chosen[name] for name in TLS_OPTIONS & chosen.keys()})
         with self._lock:
             client = self._clients.get(terms)
             if client is None:
-                tls = terms.context() if scheme == "https" else None
+                tls = terms.context() if origin.needs_tls else None
                 client = self._clients[terms] = Client(tls=tls, **self._settings)
         return client
 
@@ -206,12 +209,12 @@ class Door:
     ) -> StreamedResponse:
         pairs: list[tuple[str | bytes, str | bytes]] = list(headers.items())
         if not any(_text(name).lower() == "host" for name, _ in pairs):
-            pairs.insert(0, (b"Host", _host(self._origin)))
-        client = self._clients.client_of(self.scheme, self._options)
+            pairs.insert(0, (b"Host", host_of(self._origin)))
+        client = self._clients.client_of(self._origin, self._options)
         asked = exact_asked(
             client.settings,
             method,
-            f"{self._origin}{url}" if url.startswith("/") else url,
+            f"{self.scheme}://{self._origin.authority}{url}" if url.startswith("/") else url,
             self._origin,
             quote(url, safe=SAFE).encode("ascii"),
             pairs,
@@ -226,20 +229,37 @@ class Door:
         words = str(error)
         if isinstance(error, TlsSettings):
             return SSLError(error)
-        if isinstance(error, ours.ConnectTimeout):
-            return ConnectTimeoutError(pool, words)
         if isinstance(error, ours.ClientClosed):
             return ClosedPoolError(pool, words)
         if isinstance(error, ours.ConnectError):
-            cause: Any = error.__cause__
-            if isinstance(cause, TlsFailed):
-                return SSLError(error)
-            if isinstance(cause, NameNotFound):
-                return NameResolutionError(self.host, pool, cause.__cause__)  # type: ignore[arg-type]
-            return NewConnectionError(pool, words)
+            return self._connect_failure(error)
+        if isinstance(error, ours.PoolTimeout):  # nothing was sent
+            return ConnectTimeoutError(pool, words)
         if isinstance(error, ours.TimeoutExpired):
             return ReadTimeoutError(pool, url, f"Read timed out. ({words})")
         return ProtocolError("Connection aborted.", error)
+
+    def _connect_failure(self, error: ours.ConnectError) -> HTTPError:
+        """urllib3's error where no connection came about: whatever a proxy has to do with is a ProxyError."""
+        failure = self._dial_failure(error)
+        ours_to_verify = isinstance(failure, SSLError) and self.scheme == "https"
+        if self._origin.proxy is None or ours_to_verify:
+            return failure
+        if isinstance(error, ours.ProxyError):  # no fault of the connection: `connect` does not count it
+            return ProxyError("Unable to connect to proxy", OSError(f"Tunnel connection failed: {error}"))
+        return ProxyError("Unable to connect to proxy", failure)
+
+    def _dial_failure(self, error: ours.ConnectError) -> HTTPError:
+        pool: Any = self
+        cause: Any = error.__cause__
+        if isinstance(error, ours.ConnectTimeout):
+            return ConnectTimeoutError(pool, str(error))
+        if isinstance(cause, TlsFailed):
+            return SSLError(error)
+        if isinstance(cause, NameNotFound):
+            dialled = self._origin.proxy or self._origin
+            return NameResolutionError(dialled.host, pool, cause.__cause__)  # type: ignore[arg-type]
+        return NewConnectionError(pool, str(error))
 
 
 class Adapter(HTTPAdapter):
@@ -298,22 +318,34 @@ class Adapter(HTTPAdapter):
         """What `send` asks: the origin of a request, over connections with these TLS settings.
 
         Raises:
-            InvalidProxyURL: the request is to go through a proxy.
+            InvalidProxyURL: the request is to go through a proxy, and its URL is none that can be used.
             InvalidSchema: its URL is neither http nor https.
         """
-        proxy = select_proxy(request.url, proxies)
-        if proxy:
-            message = (
-                f"perdure's adapter goes through no proxy yet, and {request.url} is to go through {proxy}"
-            )
-            raise InvalidProxyURL(message, request=request)
+        proxy = self._next_proxy(request, proxies)
         host, options = self.build_connection_pool_key_attributes(request, verify, cert)
         scheme = host["scheme"]
         if scheme not in DEFAULT_PORTS:
             raise InvalidSchema(f"expected http or https, got {scheme!r} in {request.url!r}", request=request)
         name = str(host["host"] or "").strip("[]").lower()
-        origin = Origin(scheme, name, host["port"] or DEFAULT_PORTS[scheme], self._clients.identity(options))
+        port = host["port"] or DEFAULT_PORTS[scheme]
+        origin = Origin(scheme, name, port, self._clients.identity(options), proxy=proxy)
         return Door(self._clients, options, origin)
+
+    def _next_proxy(self, request: Any, proxies: Any) -> NextProxy | None:
+        """The proxy that requests chose for a request, with what `proxy_headers` wants said to it."""
+        url = select_proxy(request.url, proxies)
+        if not url:
+            return None
+        if "://" not in url:  # requests' own way to add one takes "user:password@host" for a scheme
+            url = f"http://{url}"
+        try:
+            proxy = read_proxy(url)
+        except ours.InvalidURL as error:
+            raise InvalidProxyURL(str(error), request=request) from error
+        lines = lines_of(self.proxy_headers(url))
+        said = [line.value for line in lines if line.lowered == b"proxy-authorization"]
+        others = tuple(line for line in lines if line.lowered != b"proxy-authorization")
+        return proxy._replace(authorization=said[0] if said else proxy.authorization, fields=others)
 
     def statistics(self) -> list[Statistics]:
         """Count the connections there are and what was asked, for each set of TLS settings in use."""
@@ -333,12 +365,6 @@ def _timeouts(timeout: Timeout) -> Timeouts:
         for value in (own.connect_timeout, own.read_timeout)
     )
     return Timeouts(connect=connect, read=read, write=read)
-
-
-def _host(origin: Origin) -> bytes:
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    port = "" if origin.port == DEFAULT_PORTS[origin.scheme] else f":{origin.port}"
-    return f"{host}{port}".encode("ascii")
 
 
 def _text(name: str | bytes) -> str:
