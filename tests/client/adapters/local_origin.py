@@ -189,7 +189,7 @@ Handler.routes.update(
         "wait": wait,
         "status": lambda asked: asked.answer(b"", status=int(asked.rest[0])),
         "redirect": lambda asked: asked.answer(b"over there", status=302, Location="/get"),
-        "gzip": lambda asked: asked.answer(gzip.compress(b"hello " * 100), Content_Encoding="gzip"),
+        "gzip": lambda asked: asked.answer(gzip.compress(b"hello " * 100, mtime=0), Content_Encoding="gzip"),
         "deflate": deflated,
         "image": lambda asked: asked.answer(PIXEL, "image/png"),
         "text": lambda asked: asked.answer("grüße".encode("latin-1"), "text/plain; charset=iso-8859-1"),
