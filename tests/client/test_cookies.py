@@ -59,6 +59,16 @@ def test_a_cookie_without_a_domain_goes_to_who_is_asked_by_name() -> None:
     assert cookies.header_for("http://x.test/", {"a": "3", "c": "4"}) == "a=3; c=4"
 
 
+@pytest.mark.parametrize("theirs", ["theirs", "mine"])
+def test_a_cookie_that_stays_behind_takes_none_of_a_servers_with_it(theirs: str) -> None:
+    cookies = after("http://b.test/", f"id={theirs}")
+    cookies["id"] = "mine"
+    assert cookies.header_for("http://b.test/", away=True) == f"id={theirs}"
+    assert cookies.header_for("http://c.test/", away=True) == ""
+    cookies.set("id", "elsewhere", path="/x")
+    assert cookies.header_for("http://b.test/", away=True) == f"id={theirs}"
+
+
 def test_a_jar_of_the_standard_library_is_used_itself() -> None:
     jar = CookieJar()
     cookies = Cookies(jar)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import subprocess
 import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +74,16 @@ def test_each_coding_is_undone_however_it_is_cut(
 
 
 @each_coding
+@pytest.mark.parametrize("whole", [PIECE_OCTETS, 2 * PIECE_OCTETS])
+def test_content_of_about_whole_pieces_is_complete(
+    name: str, pack: Callable[[bytes], bytes], whole: int
+) -> None:
+    for octets in range(whole - 3, whole + 300):
+        packed = pack(bytes(octets))
+        assert len(decoded(coded(name), packed)) == octets
+
+
+@each_coding
 def test_pieces_are_bounded_however_far_content_expands(name: str, pack: Callable[[bytes], bytes]) -> None:
     packed = pack(bytes(256 * PIECE_OCTETS))
     assert len(packed) < 256 * PIECE_OCTETS // 500
@@ -114,6 +127,20 @@ def test_a_bomb_in_a_bomb_comes_in_bounded_pieces_too() -> None:
     assert most < 16 * PIECE_OCTETS
     with pytest.raises(DecodingError, match="upon one another"):
         decoder_of(coded(", ".join(["gzip"] * (MOST_CODINGS + 1))))
+
+
+def test_a_brotli_without_a_bound_for_its_output_is_not_accepted(tmp_path: Path) -> None:
+    """As before its 1.2; what is here is what such a module has."""
+    (tmp_path / "brotli.py").write_text("class Decompressor:\n    def process(self, octets): ...\n")
+    asks = (
+        "import brotli; from perdure.client.decoding import ACCEPT_ENCODING as a; print(brotli.__file__, a)"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    told = subprocess.run(
+        [sys.executable, "-c", asks], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=True
+    ).stdout
+    assert os.fsencode(tmp_path) in told
+    assert b"gzip, deflate, zstd" in told
 
 
 @pytest.mark.parametrize("values", [("compress",), ("gzip, aes128gcm",), ("identity",), ()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -161,6 +162,32 @@ def test_a_redirect_that_was_not_followed_can_be_followed_later(perform: Perform
         assert (last.content, last.connection.id) == (b"hello", 1)
 
     perform(scene, says(NEXT, HELLO))
+
+
+def test_what_is_followed_later_says_the_cookies_of_then(perform: Perform) -> None:
+    """Those that the redirect set, and those given with the request; none toward another origin."""
+    sets = answer(b"", b"Location: /next", b"Set-Cookie: session=new", status=b"302 Found")
+    leaves = answer(b"", b"Location: http://localhost:1/", status=b"302 Found")
+
+    async def scene(stage: Stage) -> None:
+        client = client_of(stage)
+        client.cookies["mine"] = "1"
+        for host in ("origin.test", "127.0.0.1"):  # whichever this stage asks
+            client.cookies.set("session", "old", domain=host)
+        first = await stage.ask(cookies={"own": "2"})
+        following = first.next_request
+        assert following is not None
+        sent = client.send(following)
+        last = sent if isinstance(sent, perdure.Response) else await sent
+        heads = stage.heard().split(BLANK)
+        told = [set(re.findall(rb"\w+=\w+", head.partition(b"\r\nCookie: ")[2])) for head in heads[:2]]
+        assert told[0] == {b"mine=1", b"session=old", b"own=2"}
+        assert told[1] == {b"mine=1", b"session=new", b"own=2"}
+        assert last.next_request is not None
+        assert "cookie" not in last.next_request.headers
+        assert last.next_request.said.away
+
+    perform(scene, says(sets, leaves))
 
 
 def test_every_default_is_said_and_may_be_replaced(perform: Perform) -> None:

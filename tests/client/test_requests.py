@@ -35,6 +35,12 @@ def test_a_plain_request_is_made_once() -> None:
     assert maker.make("HEAD", URL, {}).request is not maker.make("GET", URL, {}).request
 
 
+def test_parameters_of_an_iterator_are_in_every_request() -> None:
+    maker = RequestMaker(ClientSettings(), None, params=iter([("key", "1"), ("key", "2")]))
+    targets = [maker.make("GET", URL + name, {}).request.target for name in "ab"]
+    assert targets == [b"/a?key=1&key=2", b"/b?key=1&key=2"]
+
+
 @pytest.mark.row("R39", "R3", "R27", "R37")
 @pytest.mark.parametrize(
     ("name", "value"),

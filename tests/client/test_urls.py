@@ -47,6 +47,19 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter/2@host/", "http://user:hunter2@ho st/", "user:hunter2@host",
+        "http://user:12345678/2@host/", "http://user:99999/hunter@host/", "ftp://user:hunter2@host/",
+    ],
+)  # fmt: skip
+def test_a_url_that_is_refused_shows_no_password(url: str) -> None:
+    with pytest.raises(perdure.InvalidURL) as caught:
+        locate(url)
+    assert not any(secret in str(caught.value) for secret in ("user", "hunter", "1234", "9999"))
+
+
+@pytest.mark.parametrize(
     ("url", "parameters", "expected"),
     [
         ("http://a/", {"x": 1, "y": None}, "http://a/?x=1&y="),

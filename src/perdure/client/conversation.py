@@ -27,7 +27,7 @@ from perdure.client.authentication import Authentication
 from perdure.client.cookies import Cookies
 from perdure.client.errors import ContentNotRepeatable, TooManyRedirects
 from perdure.client.redirects import redirected, same_origin
-from perdure.client.request import Request
+from perdure.client.request import Request, SaidCookies
 from perdure.client.timeouts import Timeout
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ class Conversation:
         self._habits = habits
         self._authentication = authentication
         self._cookies = cookies
-        self._own_cookies = own_cookies or {}
+        self._own_cookies = {**request.said.own, **(own_cookies or {})}
         self._follow = follow
         self._timeout = timeout
         self._history: list[Message] = []
-        self._away = False
+        self._away = request.said.away
         self._said_cookie = "cookie" in request.headers
 
     def steps(self) -> Steps:
@@ -152,6 +152,8 @@ class Conversation:
         request.headers.discard("cookie")
         if value:
             request.headers["Cookie"] = value
+        said = request.headers.get("cookie", "")
+        request.said = SaidCookies(said, self._own_cookies, self._away)
 
     def _drop(self, response: Message) -> Generator[Step, Any, None]:
         yield (DROP, response)

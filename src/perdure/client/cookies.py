@@ -78,15 +78,20 @@ class Cookies(MutableMapping[str, str]):
             others: to send besides; they replace those of the same name.
             away: a redirect led to another origin, so cookies without a domain stay behind.
         """
-        asking = _Asking(url)
-        self.jar.add_cookie_header(asking)  # type: ignore[arg-type]  # all that it asks for
-        found = [pair.partition("=")[::2] for pair in asking.cookie.split("; ")] if asking.cookie else []
-        if away:
-            homeless = {cookie.name for cookie in self.jar if not cookie.domain}
-            found = [(name, value) for name, value in found if name not in homeless]
+        found = _sent_to(self.jar, url)
+        for pair in _sent_to(self._homeless(), url) if away else ():
+            if pair in found:  # once: a server may have set one of the same name, even of the same value
+                found.remove(pair)
         own = others or {}
         kept = [(name, value) for name, value in found if name not in own]
         return "; ".join(f"{name}={value}" for name, value in [*kept, *own.items()])
+
+    def _homeless(self) -> CookieJar:
+        found = CookieJar()
+        for cookie in self.jar:
+            if not cookie.domain:
+                found.set_cookie(cookie)
+        return found
 
     def __getitem__(self, name: str) -> str:
         for cookie in self.jar:
@@ -115,6 +120,14 @@ class Cookies(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return f"<Cookies {sorted(self)}>"  # values are secrets
+
+
+def _sent_to(jar: CookieJar, url: str) -> list[tuple[str, str]]:
+    """(name, value) of what a jar sends to a URL, in order."""
+    asking = _Asking(url)
+    jar.add_cookie_header(asking)  # type: ignore[arg-type]  # all that it asks for
+    pairs = (pair.partition("=") for pair in asking.cookie.split("; ") if pair)
+    return [(name, value) for name, _, value in pairs]
 
 
 class _Asking:

@@ -67,6 +67,11 @@ class _Sliced:
         return DecodingError(f"content ends in the middle of {self.name}, as Content-Encoding says it is")
 
 
+def _holds_back(stream: Any, piece: bytes) -> bool:
+    """Whether zlib may keep output of input that it took in whole: it does where a piece is full."""
+    return len(piece) == PIECE_OCTETS and not stream.eof
+
+
 class GzipDecoder(_Sliced):
     """gzip, of one member or more."""
 
@@ -77,7 +82,8 @@ class GzipDecoder(_Sliced):
         self._begun = False
 
     def _decode(self, octets: bytes | memoryview) -> Iterator[bytes]:
-        while octets:
+        piece = b""
+        while octets or _holds_back(self._member, piece):
             if self._member.eof:  # 1952 §2.2: members simply follow one another
                 self._member = zlib.decompressobj(_GZIP)
             self._begun = True
@@ -113,8 +119,8 @@ class DeflateDecoder(_Sliced):
             # 1950 §2.2: the method is 8, and the first two octets are a multiple of 31.
             wrapped = octets[0] & 15 == 8 and (octets[0] << 8 | octets[1]) % 31 == 0
             self._stream = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
-        stream = self._stream
-        while octets:
+        stream, piece = self._stream, b""
+        while octets or _holds_back(stream, piece):
             if stream.eof:
                 raise self._fault("octets after its end")
             try:
@@ -216,11 +222,16 @@ class Layers:
             decoder.finish()
 
 
+def _bounds_output(module: Any) -> bool:
+    """False of brotli before 1.2, and of other packages of that name: they give any amount at once."""
+    return hasattr(getattr(module, "Decompressor", None), "can_accept_more_data")
+
+
 DECODERS: Final[dict[bytes, Callable[[], Decoder]]] = {
     b"gzip": GzipDecoder,
     b"x-gzip": GzipDecoder,
     b"deflate": DeflateDecoder,
-    **({b"br": BrotliDecoder} if brotli is not None else {}),
+    **({b"br": BrotliDecoder} if _bounds_output(brotli) else {}),
     **({b"zstd": ZstdDecoder} if zstd is not None else {}),
 }
 ACCEPT_ENCODING: Final = b", ".join(name for name in DECODERS if name != b"x-gzip")

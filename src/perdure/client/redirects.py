@@ -5,7 +5,8 @@
     303         GET; HEAD stays                                  dropped
     307, 308    stays                                            sent again
 
-Toward another origin (scheme, host or port) Authorization, Cookie and Proxy-Authorization stay behind.
+Toward another origin (scheme, host or port) Authorization, Cookie and Proxy-Authorization stay behind. A
+Cookie that the client itself said always does: what it says next depends on where, and on what was set.
 
 RFC 9110 §15.4, §10.2.2 (Location).
 """
@@ -18,8 +19,8 @@ from perdure.client.authentication import basic_of_url
 from perdure.client.content import NO_CONTENT
 from perdure.client.errors import ContentNotRepeatable, InvalidURL, RedirectError
 from perdure.client.headers import RequestHeaders
-from perdure.client.request import Request
-from perdure.client.urls import locate, resolved, without_user
+from perdure.client.request import Request, SaidCookies
+from perdure.client.urls import locate, presentable, resolved
 
 if TYPE_CHECKING:
     from perdure.client.models import Message
@@ -50,7 +51,12 @@ def redirected(request: Request, response: Message) -> Request | None:
         return None
     url, user = _place(request, response)
     headers, server_hostname = RequestHeaders(request.headers.lines), request.server_hostname
+    said = request.said
+    if said.value and headers.get("cookie") == said.value:
+        headers.discard("cookie")
+    said = SaidCookies("", said.own, said.away)
     if not same_origin(request.url, url):
+        said = SaidCookies(away=True)
         headers.discard("host", *SECRETS)
         server_hostname = ""
     headers.discard("transfer-encoding")
@@ -66,7 +72,9 @@ def redirected(request: Request, response: Message) -> Request | None:
         )
     if user:
         headers["Authorization"] = basic_of_url(user)
-    return Request(method, url, headers, content, server_hostname)
+    following = Request(method, url, headers, content, server_hostname)
+    following.said = said
+    return following
 
 
 def redirected_method(method: str, status: int) -> str:
@@ -85,12 +93,24 @@ def same_origin(one: str, other: str) -> bool:
 
 def _place(request: Request, response: Message) -> tuple[str, str]:
     """Where it leads: (URL, user information)."""
-    reference = response.headers.get_list("location")[0]
+    reference = _text(response.headers.get_list("location")[0])
     try:
         location = locate(resolved(request.url, reference))
     except InvalidURL as error:
-        shown = without_user(reference)
+        shown = presentable(reference)
         raise RedirectError(
             f"{response.status} to {shown!r}: expected an http or https URL (9110 §10.2.2)", response
         ) from error
     return location.url, location.user
+
+
+def _text(value: str) -> str:
+    """A Location as text: some servers send UTF-8, or other octets, that no URI has. RFC 3986 §2.
+
+    What is not UTF-8 is percent-encoded octet by octet, so that the server is asked for what it said.
+    """
+    octets = value.encode("latin-1")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(chr(octet) if octet < 128 else f"%{octet:02X}" for octet in octets)

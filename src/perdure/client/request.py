@@ -5,8 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
 from perdure.client.content import NO_CONTENT, Content
 from perdure.client.headers import RequestHeaders
+
+
+class SaidCookies(NamedTuple):
+    """What a client said of cookies with a request, so that the one a redirect leads to says its own."""
+
+    value: str = ""
+    """The Cookie field that it set, from its jar and `own`; "" where it set none."""
+    own: Mapping[str, str] = MappingProxyType({})
+    """Those that were given with the request."""
+    away: bool = False
+    """A redirect led to another origin than the caller named."""
+
+
+NOTHING_SAID: Final = SaidCookies()
 
 
 class Request:
@@ -19,9 +37,10 @@ class Request:
             is here; framing and what concerns the connection are perdure's own and never here,
             except, once it was sent, Content-Length or Transfer-Encoding.
         content: `Content`.
+        said: what the client itself said of cookies; for it alone.
     """
 
-    __slots__ = ("content", "headers", "method", "server_hostname", "url")
+    __slots__ = ("content", "headers", "method", "said", "server_hostname", "url")
 
     def __init__(
         self,
@@ -36,6 +55,7 @@ class Request:
         self.headers = headers
         self.content = content
         self.server_hostname = server_hostname
+        self.said = NOTHING_SAID
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url}>"

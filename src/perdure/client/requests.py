@@ -18,6 +18,7 @@ from perdure.client.errors import LocalProtocolError
 from perdure.client.headers import RequestHeaders
 from perdure.client.multipart import Files, multipart_of
 from perdure.client.proxies import Routes, lines_for, without_credentials
+from perdure.client.request import NOTHING_SAID
 from perdure.client.request import Request as Model
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout, TimeoutSource, timeout_of
@@ -100,9 +101,10 @@ class Asked:
         content: its content.
         read_timeout, write_timeout: seconds of silence.
         timeout: what the caller allows for getting a connection; None for the settings' own.
+        said: what the client itself said of cookies.
     """
 
-    __slots__ = ("content", "location", "read_timeout", "request", "timeout", "write_timeout")
+    __slots__ = ("content", "location", "read_timeout", "request", "said", "timeout", "write_timeout")
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Asked:
         self.request = request
         self.content = content
         self.timeout = timeout
+        self.said = NOTHING_SAID
         self.read_timeout = settings.read_timeout
         self.write_timeout = settings.write_timeout
         if timeout is None:
@@ -160,7 +163,9 @@ class Asked:
             name, _, value = framing.partition(b": ")
             headers[name.decode("ascii")] = value.decode("ascii")
         location = self.location
-        return Model(request.method.decode(), location.url, headers, content, location.origin.identity)
+        model = Model(request.method.decode(), location.url, headers, content, location.origin.identity)
+        model.said = self.said
+        return model
 
     def become_whole(self, octets: bytes) -> None:
         """All of the content was gathered."""
@@ -198,7 +203,8 @@ class RequestMaker:
         self._settings = settings
         self._defaults = merged(DEFAULT_LINES, headers)
         self._base_url = base_url
-        self._params = params
+        # An iterator would be empty from the second request on.
+        self._params = params if params is None or isinstance(params, str | Mapping) else tuple(params)
         self._authorization = authorization
         self._logins = logins or {}
         self._server_hostname = server_hostname
@@ -240,7 +246,9 @@ class RequestMaker:
         location, lines = self._addressed(location, list(model.headers.lines))
         request = Request(_method(model.method), location.target, lines, self._settings.version)
         _check(request, model.content)
-        return Asked(location, request, model.content, self._settings, timeout)
+        asked = Asked(location, request, model.content, self._settings, timeout)
+        asked.said = model.said
+        return asked
 
     def _parts(self, url: str, options: Options) -> tuple[Location, list[FieldLine], Content]:
         location = self._locate(url, options.get("params"), options.get("server_hostname"))

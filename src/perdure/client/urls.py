@@ -122,28 +122,40 @@ def locate(url: str) -> Location:
     RFC 9110 §4.2.
     """
     match = _URL.fullmatch(url)
-    public = without_user(url)
+    shown = presentable(url)
     if match is None:
-        raise InvalidURL(f"URL: expected http://HOST/..., got {public!r}")
+        raise InvalidURL(f"URL: expected http://HOST/..., got {shown!r}")
     scheme = match["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
-        raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {public!r}")
+        raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {shown!r}")
     user, _, place = match["authority"].rpartition("@")
     authority = _AUTHORITY.fullmatch(place)
     if authority is None:
-        raise InvalidURL(f"URL: expected HOST or HOST:PORT, got {place!r} in {public!r}")
-    host = _host_name(authority["host"], public)
+        raise InvalidURL(f"URL: expected HOST or HOST:PORT, got {shown!r}")
+    host = _host_name(authority["host"], shown)
     port = int(authority["port"] or DEFAULT_PORTS[scheme])
     if not 0 < port < 65536:
-        raise InvalidURL(f"URL: expected a port from 1 to 65535, got {port} in {public!r}")
-    shown = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        raise InvalidURL(f"URL: expected a port from 1 to 65535, got {shown!r}")
+    named = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
     origin = Origin(scheme, host.strip("[]"), port)
-    return Location(origin, _target(match["rest"]), shown.encode("ascii"), public, user)
+    return Location(origin, _target(match["rest"]), named.encode("ascii"), without_user(url), user)
 
 
 def without_user(url: str) -> str:
     """A URL without its user information, so that it may be shown. RFC 9110 §4.2.4."""
     return _USER.sub(r"\1", url, count=1)
+
+
+def presentable(url: str) -> str:
+    """What a message may show of a URL that was refused.
+
+    Where there is an "@", nothing but the scheme: what cannot be parsed does not tell where a password
+    ends. RFC 9110 §4.2.4.
+    """
+    if "@" not in url:
+        return url
+    scheme = _SCHEME.match(url)
+    return f"{scheme[0] if scheme else ''}..."
 
 
 def joined(base: str, url: str) -> str:
@@ -169,8 +181,8 @@ def resolved(base: str, reference: str) -> str:
     """
     try:
         url = urljoin(base, reference)
-    except ValueError as error:
-        raise InvalidURL(f"URL: {without_user(reference)!r} cannot be resolved: {error}") from None
+    except ValueError:  # whose words may hold the authority
+        raise InvalidURL(f"URL: {presentable(reference)!r} cannot be resolved") from None
     fragment = base.partition("#")[2]
     return f"{url}#{fragment}" if fragment and "#" not in url else url
 
@@ -215,11 +227,11 @@ def _host_name(host: str, url: str) -> str:
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise InvalidURL(f"URL: {host!r} is not a host name ({error}) in {url!r}") from None
+        except UnicodeError:
+            raise InvalidURL(f"URL: expected a host name, got {url!r}") from None
     labels = host.rstrip(".").split(".")
     if not _HOST.fullmatch(host) or not all(0 < len(label) < 64 for label in labels):
-        raise InvalidURL(f"URL: expected a host name, got {host!r} in {url!r}")
+        raise InvalidURL(f"URL: expected a host name, got {url!r}")
     return host.lower()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from perdure.client.errors import InvalidURL
-from perdure.client.urls import Origin, locate
+from perdure.client.urls import Origin, locate, presentable
 
 
 class OriginServer:
@@ -50,7 +50,9 @@ def parse_origin(url: str) -> OriginServer:
         return OriginServer(Origin(scheme, "localhost", 80, "", path), b"localhost")
     location = locate(url)
     if location.target != b"/" or url.endswith(("?", "#")):
-        raise InvalidURL(f"origin: expected a URL without path, as in http://HOST:PORT, got {url!r}")
+        raise InvalidURL(
+            f"origin: expected a URL without path, as in http://HOST:PORT, got {presentable(url)!r}"
+        )
     return OriginServer(location.origin, location.host)
 
 

@@ -33,7 +33,7 @@ from perdure.client.loop_runner import LoopRunner
 from perdure.client.requests import Asked
 from perdure.client.settings import ClientSettings
 from perdure.client.sync import Client, StreamedResponse
-from perdure.client.urls import DEFAULT_PORTS, Origin
+from perdure.client.urls import DEFAULT_PORTS, Origin, presentable
 from perdure.core.errors import Error
 from perdure.core.pool import Statistics
 from perdure.wire.tls import ALPN, TlsContext, client_context
@@ -128,10 +128,11 @@ class Mount:
         """One of httpx's requests as one of ours."""
         url, extensions = request.url, request.extensions
         scheme = url.scheme
+        shown = presentable(str(url))
         if scheme not in DEFAULT_PORTS:
-            raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {str(url)!r}")
+            raise InvalidURL(f"URL: expected the scheme http or https, got {scheme!r} in {shown!r}")
         if not url.host:
-            raise InvalidURL(f"URL: expected http://HOST/..., got {str(url)!r}")
+            raise InvalidURL(f"URL: expected http://HOST/..., got {shown!r}")
         host = url.raw_host.decode("ascii").strip("[]")
         origin = Origin(scheme, host, url.port or DEFAULT_PORTS[scheme], _identity(extensions), self._uds)
         if self._way is not None:
