@@ -20,7 +20,7 @@ from perdure.client.exchange import Exchange
 from perdure.client.habits import TALKATIVE, Habits, RequestDefaults
 from perdure.client.loop_pool import LoopPool
 from perdure.client.loop_response import AsyncStreamedResponse
-from perdure.client.loop_runner import LoopRunner
+from perdure.client.loop_runner import LoopRunner, run_whole
 from perdure.client.loop_wire import ClientWire
 from perdure.client.models import Response
 from perdure.client.proxies import FROM_ENVIRONMENT, ProxySource
@@ -130,7 +130,7 @@ class AsyncClient:
         self._provide_tls(asked)
         began = self._pool.now()
         exchange = Exchange(self._shared, asked, True)
-        await LoopRunner(exchange, self._pool).run_whole()
+        await run_whole(exchange, self._pool)
         head = exchange.response
         assert head is not None
         response = Response(asked.location.url, head, exchange.use, exchange.interims)

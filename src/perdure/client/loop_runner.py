@@ -24,6 +24,36 @@ SENT = (None, None)
 """Everything was handed over, and nothing arrived meanwhile."""
 
 
+async def run_whole(exchange: Exchange, pool: LoopPool[ClientWire]) -> None:
+    """Run an exchange whose content is gathered, to its end.
+
+    Where a connection lies idle, one write sends the request and one delivery answers it, neither the
+    flow nor a runner is needed.
+    """
+    asked = exchange.asked
+    entry = pool.lease_idle(asked.location.origin, _is_repeatable(asked)) if exchange.is_plain else None
+    if entry is None:
+        await LoopRunner(exchange, pool).advance()
+        return
+    wire = entry.handle
+    wire.write_timeout = asked.write_timeout
+    caught: BaseException | None = None
+    try:
+        wire.hand_over(exchange.begin_whole(entry))
+        await wire.wait(exchange.patience)
+        arrived = wire.take()
+        if arrived is not None and exchange.take_whole(arrived):
+            return
+    except BaseException as error:
+        caught = error
+    try:
+        runner = LoopRunner(exchange, pool)
+        runner.go_on(wire)
+        await runner.advance(caught)
+    finally:
+        caught = None  # its traceback holds this frame
+
+
 class LoopRunner:
     """Carries out the effects of one exchange."""
 
@@ -40,33 +70,11 @@ class LoopRunner:
         self._waiting: Lease | None = None
         self._granting: asyncio.Future[None] | None = None
 
-    async def run_whole(self) -> None:
-        """Run an exchange whose content is gathered, to its end.
-
-        Where a connection lies idle, one write sends the request and one delivery answers it, the flow
-        is not needed.
-        """
-        exchange = self.exchange
-        entry = self._lease_idle() if exchange.is_plain else None
-        if entry is None:
-            await self.advance()
-            return
-        caught: BaseException | None = None
-        try:
-            wire = self._wire
-            wire.hand_over(exchange.begin_whole(entry))
-            await wire.wait(exchange.patience)
-            arrived = wire.take()
-            if arrived is not None and exchange.take_whole(arrived):
-                return
-        except BaseException as error:
-            caught = error
-        self._flow = flow = exchange.flow(begun=True)
+    def go_on(self, wire: ClientWire) -> None:
+        """Take over an exchange that was begun on a connection without its flow."""
+        self._wire = wire
+        self._flow = flow = self.exchange.flow(begun=True)
         flow.send(None)
-        try:
-            await self.advance(caught)
-        finally:
-            caught = None  # its traceback holds this frame
 
     async def advance(self, error: BaseException | None = None) -> Effect | None:
         """Run until there is something for the caller, HEAD or CONTENT; None at the end.
@@ -116,14 +124,6 @@ class LoopRunner:
         self.exchange.abandoned = True
         if self._flow is not None:
             self._flow.close()
-
-    def _lease_idle(self) -> Entry[ClientWire] | None:
-        asked = self.exchange.asked
-        entry = self._pool.lease_idle(asked.location.origin, _is_repeatable(asked))
-        if entry is not None:
-            self._wire = wire = entry.handle
-            wire.write_timeout = asked.write_timeout
-        return entry
 
     def _lease(self, fresh: bool) -> Entry[ClientWire] | None:
         """Take a connection that lies idle; None if it has to be waited for."""
