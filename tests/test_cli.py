@@ -47,6 +47,10 @@ def assert_could_not(arguments: list[str], pattern: str, capfd: pytest.CaptureFi
     assert status == 2
 
 
+ANY = ("--bind", "127.0.0.1:0")
+"""The port is looked at first: one that nobody has."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
@@ -60,15 +64,21 @@ def assert_could_not(arguments: list[str], pattern: str, capfd: pytest.CaptureFi
         (["serve", "--tls-key", "k"], r"serve: tls_key: its certificate expected in tls_cert, got none"),
         (["serve", "--tls-cert", "absent.pem"], r"certificate file absent\.pem: no such file"),
         (["serve", "absent"], r"cannot serve 'absent': not a folder"),
-        (["serve", "absent:application"], r"absent:application: no module named absent \(looked in .*\)"),
-        (["serve", "json:absent"], r"json:absent: absent expected in it, found none of that name"),
         (
-            ["serve", "json:__name__"],
+            ["serve", *ANY, "absent:application"],
+            r"absent:application: no module named absent \(looked in .*\)",
+        ),
+        (["serve", *ANY, "json:absent"], r"json:absent: absent expected in it, found none of that name"),
+        (
+            ["serve", *ANY, "json:__name__"],
             r"json:__name__: an ASGI application expected, got an object of type str",
         ),
         (["serve", "--config", "absent.toml"], r"absent\.toml: cannot be read: No such file or directory"),
         (["gateway"], r"gateway: to: the URL of an origin expected, got none"),
-        (["gateway", "--to", "ftp://a/"], r"URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'"),
+        (
+            ["gateway", *ANY, "--to", "ftp://a/"],
+            r"URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'",
+        ),
         (["gateway", "--origin-idle-timeout", "x"], r'--origin-idle-timeout: a number of seconds exp.* "x"'),
         (["get"], r"get: a URL expected, got none"),
         (
@@ -76,8 +86,11 @@ def assert_could_not(arguments: list[str], pattern: str, capfd: pytest.CaptureFi
             r"URL: a unix socket is named by --unix-socket PATH .*, got 'http\+unix:/s'",
         ),
         (["get", ":80"], r"URL: expected HOST or HOST:PORT, got 'http://:80'"),
-        (["serve", "http://a/"], r"TARGET: an application or a folder expected, got 'http://a/'"),
-        (["serve", "site.py"], r"site\.py: an application is named as MODULE:NAME, such as site:application"),
+        (["serve", *ANY, "http://a/"], r"TARGET: an application or a folder expected, got 'http://a/'"),
+        (
+            ["serve", *ANY, "site.py"],
+            r"site\.py: an application is named as MODULE:NAME, such as site:application",
+        ),
         (["get", "http://a:99999/"], r"URL: expected a port from 1 to 65535, got 'http://a:99999/'"),
         (["get", "-n", "many", "http://a/"], r'--requests: a number, at least 1, expected, got "many"'),
         (["get", "-H", "X", "http://127.0.0.1:1/"], r"--header: NAME: VALUE expected, got 'X'"),
@@ -110,7 +123,10 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     ("arguments", "pattern"),
     [
         (["get", "--idle-timeout", "fast", "http://a/"], r"--idle-timeout: a number of seconds expected, .*"),
-        (["serve", "absent:application", "--workers", "2"], r"absent:application: no module named absent .*"),
+        (
+            ["serve", *ANY, "absent:application", "--workers", "2"],
+            r"absent:application: no module named absent .*",
+        ),
         (["get", "http://nobody.invalid/"], r"nobody\.invalid:80: the name has no address .*"),
     ],
 )

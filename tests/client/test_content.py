@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 import perdure
+from perdure.client.content import Content
 from perdure.core.reason import Reason
 from perdure.wire.scripted import CLIENT_END, FIN, RST, Exactly, Script, Sign, Until
 from tests.client.conftest import BLANK, Peer, Perform, Stage, answer, says
@@ -314,3 +316,25 @@ def test_a_refused_expectation_costs_no_upload(perform: Perform) -> None:
 
     refused = answer(b"", status=b"417 Expectation Failed")
     perform(scene, says(refused), says(answer(b"")), continue_timeout=1000.0)
+
+
+def test_a_file_of_text_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("some text", encoding="utf-8")
+    with (
+        (tmp_path / "text").open(encoding="utf-8") as file,
+        pytest.raises(TypeError, match="opened with 'rb'"),
+    ):
+        Content(file)  # type: ignore[arg-type]  # as a caller may
+
+
+def test_whatever_reads_text_comes_to_an_end() -> None:
+    class Reader:
+        def __init__(self) -> None:
+            self.left = ["some", "text"]
+
+        def read(self, octets: int) -> str:
+            return self.left.pop(0) if self.left else ""
+
+    content = Content(Reader())  # type: ignore[arg-type]  # as a caller may
+    content.start()
+    assert [content.pull(), content.pull(), content.pull()] == [b"some", b"text", None]

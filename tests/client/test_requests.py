@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 import perdure
@@ -78,3 +80,17 @@ def test_what_must_not_be_sent_is_refused(method: str, options: Options) -> None
 def test_content_of_an_unknown_kind_or_of_two_is_refused(options: Options) -> None:
     with pytest.raises(TypeError, match="content: expected"):
         RequestMaker(ClientSettings(), None).make("PUT", URL, options)
+
+
+def test_an_option_that_no_request_knows_is_refused_by_name() -> None:
+    client = perdure.Client()
+    asks: list[Callable[[], object]] = [
+        lambda: client.get("http://a/", allow_redirects=True),  # type: ignore[call-arg]
+        lambda: client.request("GET", "http://a/", timout=1),  # type: ignore[call-arg]
+        lambda: client.get("http://a/", follow_redirects=True, jsn={}),  # type: ignore[call-arg]
+    ]
+    for ask in asks:
+        with pytest.raises(TypeError, match="no option of a request"):
+            ask()
+    with pytest.raises(TypeError, match="timout: no option of a request; did you mean timeout"):
+        client.get("http://a/", timout=1)  # type: ignore[call-arg]

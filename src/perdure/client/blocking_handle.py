@@ -38,6 +38,9 @@ class BlockingHandle:
         """False: the pool has asked the socket just before."""
         return not self.connection.persists
 
+    def judge_rest(self) -> None:
+        """Nothing to do: what is not asked for stays in the socket, where the pool finds it."""
+
     def why_readable(self, now: float) -> Reason | None:
         """Read what lies on an idle connection; None if it is nothing (RFC 9112 §9.2)."""
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from functools import partial
 from typing import IO, TypeAlias
 
 import msgspec
@@ -76,6 +75,8 @@ class Content:
             self.asynchronous = True
             self._source = source
             self.replayable = not isinstance(source, AsyncIterator)
+        elif issubclass(type(source), io.TextIOBase):
+            raise TypeError("content: expected a file of octets, opened with 'rb', got one of text")
         elif hasattr(source, "read"):
             self._be_file(source)  # type: ignore[arg-type]  # whatever reads is a file to us
         elif not isinstance(source, Mapping) and isinstance(source, Iterable):
@@ -106,7 +107,7 @@ class Content:
         elif self._file is not None:
             if self._position is not None:
                 self._file.seek(self._position)
-            self._iterator = iter(partial(self._file.read, PIECE_OCTETS), b"")
+            self._iterator = _pieces_of(self._file)
         elif isinstance(source, AsyncIterable):
             self._iterator = aiter(source)
         elif source is not None:
@@ -158,6 +159,11 @@ def content_of(content: Source | None, data: Form | None, json_value: object) ->
     if data is not None:
         return Content(form_encoded(data).encode("ascii"), b"application/x-www-form-urlencoded")
     return NO_CONTENT if content is None else Content(content)
+
+
+def _pieces_of(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(PIECE_OCTETS):
+        yield piece
 
 
 def _pieces(whole: bytes) -> Iterator[bytes]:

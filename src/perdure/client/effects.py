@@ -48,6 +48,9 @@ class Handle(Protocol):
     def spent(self) -> bool:
         """True if the peer was seen to end it."""
 
+    def judge_rest(self) -> None:
+        """Judge octets that came behind a response while its flow was not yet over (R64)."""
+
 
 class Pool(Protocol):
     """Where connections come from, as the flow sees it.

@@ -270,6 +270,7 @@ class ExchangeSteps:
         else:
             assert self.response is not None
             connection.next_cycle()
+            self._handle.judge_rest()
             keep_alive = self.response.facts.keep_alive
             hints = parse(keep_alive) if keep_alive else NO_HINTS
             reason = connection.reason or Reason.LOCAL_FAULT

@@ -23,7 +23,7 @@ from perdure.client.conversation import Conversation, Hook
 from perdure.client.cookies import Cookies, CookieSource, sets_cookies
 from perdure.client.proxies import ProxySource, make_routes
 from perdure.client.request import Request
-from perdure.client.requests import HeaderSource, Options, RequestMaker, SendOptions
+from perdure.client.requests import HeaderSource, Options, RequestMaker, SendOptions, check_options
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import timeout_of
 from perdure.client.urls import Parameters, locate
@@ -112,6 +112,7 @@ class Habits:
 
     def resume(self, request: Request, options: SendOptions) -> Conversation:
         """Begin a conversation with a request that was made before; what it says is left as it is."""
+        check_options(options)
         authentication = authentication_of(options.get("auth"))
         return self._conversation(request, authentication, options)
 

@@ -52,6 +52,14 @@ class ClientWire(PooledWire):
         """Say whether the peer ended it, or sent what nobody asked for."""
         return self.lost or self.end_received_already or not self.connection.persists
 
+    def judge_rest(self) -> None:
+        """Hand the protocol what came behind the response: nobody asked for it (RFC 9112 §9.2)."""
+        octets = self._inbox
+        if octets:
+            self._inbox = b""
+            self.connection.receive(octets)
+            self.resume_reading()
+
     # What the runner calls.
 
     def hand_over(self, octets: bytes) -> None:

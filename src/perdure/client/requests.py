@@ -8,6 +8,7 @@ RFC 9110 §7.2 (Host), §10.1.1 (Expect), §10.1.5 (User-Agent), §12.5.3 (Accep
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias, TypedDict
 
@@ -90,6 +91,23 @@ class SendOptions(TypedDict, total=False):
     cookies: Mapping[str, str] | None
     auth: AuthenticationSource | None
     follow_redirects: bool | None
+
+
+KNOWN_OPTIONS = frozenset(Options.__annotations__)
+
+
+def check_options(options: Options | SendOptions) -> None:
+    """Refuse what no request knows: a misspelt option must not go unnoticed.
+
+    Raises:
+        TypeError: it names the option.
+    """
+    unknown = options.keys() - KNOWN_OPTIONS
+    if unknown:
+        name = min(unknown)
+        near = get_close_matches(name, KNOWN_OPTIONS, 1)
+        hint = f"; did you mean {near[0]}?" if near else f": {', '.join(sorted(KNOWN_OPTIONS))}"
+        raise TypeError(f"{name}: no option of a request{hint}")
 
 
 class Asked:
@@ -223,6 +241,7 @@ class RequestMaker:
         settings = self._settings
         if not options:
             return self._remembered.get((method, url)) or self._plain(method, url)
+        check_options(options)
         location, lines, body = self._parts(url, options)
         location, lines = self._addressed(location, self._with_login(location, lines))
         request = Request(_method(method), location.target, lines, settings.version)
@@ -235,6 +254,7 @@ class RequestMaker:
         Args:
             login: False where somebody else says who is asking.
         """
+        check_options(options)
         location, lines, body = self._parts(url, options)
         if login:
             lines = self._with_login(location, lines)

@@ -180,7 +180,8 @@ class ClientConnection(Connection):
                 self._note_option(facts, sent)
             self._reader.begin(framing)
             ends = framing.kind is _NONE
-            response = Response(status, fields, phrase, version, facts, framing, ends)
+            # A tuple: those of one response may be handed out again as those of the next.
+            response = Response(status, tuple(fields), phrase, version, facts, framing, ends)
             events.append(response)
             self._remember(head, response)
             self.peer_state = _DONE if ends else _SENDING

@@ -262,7 +262,7 @@ class Exchange(Answer):
         retry = self._may_retry(reason, answered)
         entry = self._detach().entry
         pool = self._shared.pool
-        logger.warning("%s, connection %d: %s %s", self.origin, entry.number, reason, details)
+        logger.warning("%s, connection %d: %s", self.origin, entry.number, f"{reason} {details}".rstrip())
         if reason in GONE and not answered and entry.reused:
             pool.discard_stale(entry, reason)
         else:

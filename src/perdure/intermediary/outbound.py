@@ -119,7 +119,8 @@ class OriginWire(PooledWire):
         try:
             events = self.protocol.receive_eof(clean=not self.truncated)
         except RemoteViolation:
-            exchange.origin_failed(Reason.PEER_CLOSED)
+            # In the middle of a response, or before any of it: then it may have been stale.
+            exchange.origin_failed(Reason.INCOMPLETE if exchange.answered else Reason.PEER_CLOSED)
             return
         exchange.origin_sent(events)
 
