@@ -16,7 +16,14 @@ import trustme
 
 from perdure.wire import clock
 from perdure.wire.blocking import BlockingNetwork, BlockingWire
-from perdure.wire.errors import ConnectFailed, ConnectTimeout, ReadTimeout, TlsFailed
+from perdure.wire.errors import (
+    ConnectFailed,
+    ConnectTimeout,
+    PeerReset,
+    ReadTimeout,
+    TlsFailed,
+    WriteTimeout,
+)
 from perdure.wire.tls import TlsContext, client_context, server_context
 
 Answer = Callable[[ssl.SSLSocket, TlsContext], None]
@@ -122,6 +129,126 @@ def test_octets_go_both_ways_however_many(contexts: tuple[TlsContext, TlsContext
         assert echoed + received(wire, len(LARGE) - len(echoed)) == LARGE
         with pytest.raises(ReadTimeout):
             wire.receive(clock.now())
+
+
+class Stalled:
+    """A server that reads nothing inside its inner TLS until it is told how many octets to wait for."""
+
+    def __init__(self) -> None:
+        self.told, self.ended = threading.Event(), threading.Event()
+        self.wanted, self.received = 0, b""
+
+    def read_until(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.told.set()
+
+    def answer(self, carrier: ssl.SSLSocket, context: TlsContext) -> None:
+        inner = Inner(carrier, context)
+        self.told.wait(10.0)
+        with contextlib.suppress(OSError):
+            while octets := inner.receive():
+                self.received += octets
+                if len(self.received) == self.wanted:
+                    inner.send(b"ok")
+        self.ended.set()
+
+
+def fill(wire: BlockingWire) -> bytes:
+    """Send records of one kind after the other until one is not taken; return that one.
+
+    Small buffers, so that it is soon; a record's length that divides none of them.
+    """
+    wire.own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    for number in range(1024):
+        record = bytes([number % 256]) * 15000
+        try:
+            wire.send(record, clock.now())
+        except WriteTimeout:
+            return record
+    raise AssertionError("the kernel takes everything")
+
+
+def test_octets_are_accepted_once_the_outer_one_has_all_of_their_record(
+    contexts: tuple[TlsContext, TlsContext],
+) -> None:
+    stalled = Stalled()
+    with outer(contexts, stalled.answer) as wire:
+        wire.secure(contexts[0], "origin.test", soon())
+        fill(wire)
+        wire.own_socket.shutdown(socket.SHUT_WR)  # what the kernel has not taken by now is lost
+        stalled.read_until(-1)
+        assert stalled.ended.wait(10.0)
+        assert wire.octets_accepted == len(stalled.received) > 0
+
+
+def test_a_record_under_way_goes_out_while_an_answer_is_waited_for(
+    contexts: tuple[TlsContext, TlsContext],
+) -> None:
+    stalled = Stalled()
+    with outer(contexts, stalled.answer) as wire:
+        wire.secure(contexts[0], "origin.test", soon())
+        record = fill(wire)
+        accepted = wire.octets_accepted
+        stalled.read_until(accepted + len(record))
+        assert wire.receive(soon()) == b"ok"
+        assert wire.octets_accepted == accepted
+        # The same octets again: they are counted now, and not sent twice.
+        wire.send(record + b"last", soon())
+        assert wire.octets_accepted == accepted + len(record) + len(b"last")
+        wire.close()
+        assert stalled.ended.wait(10.0)
+        assert stalled.received.endswith(record + b"last")
+        assert len(stalled.received) == wire.octets_accepted
+
+
+@pytest.mark.parametrize("either_way", [False, True])
+def test_a_request_is_sent_to_its_last_octet_however_late_it_is_taken(
+    contexts: tuple[TlsContext, TlsContext], either_way: bool
+) -> None:
+    stalled = Stalled()
+    with outer(contexts, stalled.answer) as wire:
+        wire.secure(contexts[0], "origin.test", soon())
+        record = fill(wire)
+        stalled.read_until(wire.octets_accepted + len(record) + len(LARGE))
+        if either_way:
+            assert wire.send_or_receive(record + LARGE, soon()) == (len(record + LARGE), None)
+        else:
+            wire.send(record + LARGE, soon())
+        assert wire.octets_accepted == stalled.wanted
+        assert wire.receive(soon()) == b"ok"
+    assert stalled.received.endswith(record + LARGE)
+
+
+def test_fewer_octets_than_those_under_way_are_refused(contexts: tuple[TlsContext, TlsContext]) -> None:
+    stalled = Stalled()
+    with outer(contexts, stalled.answer) as wire:
+        wire.secure(contexts[0], "origin.test", soon())
+        fill(wire)
+        stalled.read_until(-1)
+        with pytest.raises(PeerReset, match="fewer octets than those under way"):
+            wire.send(b"other", soon())
+
+
+def test_the_last_words_of_a_peer_that_takes_no_more_are_received(
+    contexts: tuple[TlsContext, TlsContext],
+) -> None:
+    full, said, heard = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(carrier: ssl.SSLSocket, context: TlsContext) -> None:
+        inner = Inner(carrier, context)
+        full.wait(10.0)
+        inner.send(b"413")
+        said.set()
+        heard.wait(10.0)
+
+    with outer(contexts, answer) as wire:
+        wire.secure(contexts[0], "origin.test", soon())
+        fill(wire)
+        full.set()
+        assert said.wait(10.0)
+        socket.socket.shutdown(wire.own_socket, socket.SHUT_WR)  # of the descriptor alone: sending fails now
+        assert wire.receive(soon()) == b"413"
+        heard.set()
 
 
 def test_close_notify_of_the_inner_one_is_its_end(contexts: tuple[TlsContext, TlsContext]) -> None:

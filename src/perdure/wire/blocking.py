@@ -213,7 +213,8 @@ class BlockingWire:
             arrived = self._try_receive(max_octets)
             if arrived is not None:
                 return arrived
-            if not self._waiter.wait(READ, deadline):
+            nested = self._socket if isinstance(self._socket, NestedTls) else None
+            if not self._waiter.wait(nested.waits_for if nested else READ, deadline):
                 raise ReadTimeout(f"{self.peer_text}: no octet arrived in time")
 
     def readable(self) -> bool:

@@ -34,6 +34,7 @@ class NestedTls:
         self.outer = outer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._waiting = b""  # of the inner TLS, and not yet taken by the outer
+        self._promised = 0  # octets given to `send` and not yet counted: their record is among those
         self._inner = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
     def shake_hands(self, deadline: float) -> None:
@@ -59,18 +60,28 @@ class NestedTls:
                     return
             if self._fetch():
                 continue
-            if not waiter.wait(READ | WRITE if self._waiting else READ, deadline):
+            if not waiter.wait(self.waits_for, deadline):
                 raise TimeoutError
 
     # What `BlockingWire` asks of a socket.
 
     def send(self, octets: memoryview) -> int:
-        """Take octets, all of them or none. Raises SSLWantWriteError where the outer TLS takes no more."""
+        """Take octets, all of them or none: they are taken once the outer TLS has all of their record.
+
+        Raises:
+            ssl.SSLWantWriteError: it takes no more now. The next call begins with the same octets,
+                as OpenSSL asks of everybody: their record may be on its way.
+            ssl.SSLError: the next call did not have all of them.
+        """
         self._flush()
+        if not self._waiting and not self._promised:
+            self._promised = self._inner.write(octets)
+            self._flush()
         if self._waiting:
             raise ssl.SSLWantWriteError
-        taken = self._inner.write(octets)
-        self._flush()
+        if len(octets) < self._promised:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "fewer octets than those under way")
+        taken, self._promised = self._promised, 0
         return taken
 
     def recv(self, count: int) -> bytes:
@@ -79,13 +90,19 @@ class NestedTls:
             try:
                 octets = self._inner.read(count)
             except ssl.SSLWantReadError:
-                self._flush()
+                # What arrived goes first: a peer that takes no more may have said why.
                 if not self._fetch():
+                    self._flush()
                     raise
             except ssl.SSLZeroReturnError:
                 return b""
             else:
                 return octets
+
+    @property
+    def waits_for(self) -> int:
+        """What to poll for before the next `recv`: WRITE too while the outer TLS has not taken all."""
+        return READ | WRITE if self._waiting else READ
 
     def unwrap(self) -> None:
         """Send close_notify for both; no answer is waited for."""
