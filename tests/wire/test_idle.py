@@ -121,3 +121,23 @@ def test_a_closed_watch_leaves_the_wires_as_they_are(joined: tuple[BlockingWire,
     watch.close()
     peer.sendall(b"still open")
     assert wire.receive() == b"still open"
+
+
+def test_a_finalizer_has_something_called_by_the_watch_though_it_interrupted_it(
+    watch: IdleWatch, joined: tuple[BlockingWire, socket.socket]
+) -> None:
+    wire, _ = joined
+    told: queue.Queue[str] = queue.Queue()
+    watch.watch(wire, lambda spent: None)
+    watch.unwatch(wire)  # it sleeps without end from here on
+    with watch._lock:
+        assert watch.busy
+        watch.call(lambda: told.put("called"))
+    assert told.get(timeout=LIMIT_SECONDS) == "called"
+
+
+def test_a_watch_without_a_thread_calls_nothing() -> None:
+    watch = IdleWatch()
+    watch.call(lambda: pytest.fail("called"))
+    watch.close()
+    watch.call(lambda: pytest.fail("called"))

@@ -8,16 +8,17 @@ RFC 9112 §9.2, §9.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
 from perdure.client.blocking_handle import BlockingHandle
-from perdure.core.pool import Entry, Ledger
+from perdure.core.pool import Action, Entry, Ledger
 from perdure.core.reason import Reason
 from perdure.wire.blocking import StreamWire
 from perdure.wire.idle import IdleWatch
 
 Handled: TypeAlias = Entry[BlockingHandle]
+Actions: TypeAlias = Sequence[Action[BlockingHandle]]
 
 
 class IdleConnections:

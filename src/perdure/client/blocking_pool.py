@@ -1,8 +1,12 @@
 """The ledger of the pool, driven by threads.
 
 One lock, around the ledger alone: nobody waits, dials, sends or closes while holding it. A thread
-that wants a connection dials it itself; one that has to wait sleeps on an event of its own, and
+that wants a connection dials it itself; one that has to wait sleeps on a bell of its own, and
 whoever sees a `Grant`, `Dial` or `Refuse` for its ticket rings it.
+
+An exchange that is forgotten ends wherever the garbage collector finds it, within this lock too. So
+`discard` never waits: it lays the connection down, and whoever has the lock ends it before he takes
+the ledger's actions, or looks for it once he has let go.
 
 A thread that sleeps between requests reads nothing, so `IdleConnections` looks after those that lie
 idle, and every connection is asked whether it is readable before it is used again.
@@ -18,12 +22,13 @@ import math
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from perdure.client.bell import Bell
 from perdure.client.blocking_dialling import BlockingDialler
 from perdure.client.blocking_handle import BlockingHandle
-from perdure.client.blocking_idle import Handled, IdleConnections
+from perdure.client.blocking_idle import Actions, Handled, IdleConnections
 from perdure.client.errors import ClientClosed, ConnectTimeout, ExchangeError, PoolTimeout
 from perdure.client.lease import refusal, warmed
 from perdure.client.log import log_closed, log_opened
@@ -33,18 +38,7 @@ from perdure.client.timeouts import Timeout
 from perdure.client.urls import Origin
 from perdure.core.client_connection import ClientConnection
 from perdure.core.errors import LocalViolation
-from perdure.core.pool import (
-    Action,
-    Close,
-    Dial,
-    Entry,
-    EntryState,
-    Ledger,
-    Statistics,
-    Ticket,
-    TicketState,
-    Use,
-)
+from perdure.core.pool import Close, Dial, Entry, EntryState, Ledger, Statistics, Ticket, TicketState, Use
 from perdure.core.reason import Reason
 from perdure.wire.address import Address
 from perdure.wire.blocking import StreamNetwork, StreamWire
@@ -73,14 +67,13 @@ class BlockingPool:
         self._make_connection = make_connection
         self._watch = IdleWatch()
         self.ended: Callable[[Entry[Any], Reason], None] = log_closed
-        self._closed = False
         self._begin()
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._ledger: Ledger[BlockingHandle] = Ledger(self.settings.pool(random.random()))
         self._idle = IdleConnections(self._ledger, self._watch, self._spent)
-        self._bells: dict[Ticket, threading.Event] = {}
+        self._bells: dict[Ticket, Bell] = {}
         self._dials: Counter[Ticket] = Counter()
         self._handles: set[BlockingHandle] = set()
         self._later: deque[tuple[Handled, Reason]] = deque()
@@ -104,20 +97,24 @@ class BlockingPool:
             now = self.now()
             ticket: Ticket | None = None
             entry: Handled | None = None
-            with self._lock:
-                if not repeatable:
-                    self._idle.look_at_witnesses(origin, now)
-                answer = self._asked(origin, now, repeatable, fresh)
-                if isinstance(answer, Use):
-                    entry = answer.entry
-                    self._idle.unwatch(entry)
-                else:
-                    ticket = answer.ticket
-                    self._bells[ticket] = threading.Event()
-                    if isinstance(answer, Dial):
-                        self._dials[ticket] += 1
-                actions = self._take_actions()
-                names = self._ledger.names_due(now) if now >= self._ledger.look_up_at else ()
+            try:
+                with self._lock:
+                    if not repeatable:
+                        self._idle.look_at_witnesses(origin, now)
+                    answer = self._asked(origin, now, repeatable, fresh)
+                    if isinstance(answer, Use):
+                        entry = answer.entry
+                        self._idle.unwatch(entry)
+                    else:
+                        ticket = answer.ticket
+                        self._bells[ticket] = Bell()
+                        if isinstance(answer, Dial):
+                            self._dials[ticket] += 1
+                    actions = self._take_actions()
+                    names = self._ledger.names_due(now) if now >= self._ledger.look_up_at else ()
+            except ClientClosed:
+                self._attend()
+                raise
             self._carry_out(actions)
             if names:
                 self._names.look_up(names)
@@ -133,12 +130,13 @@ class BlockingPool:
 
     def warm(self, origin: Origin, count: int) -> int:
         """Dial until the origin has `count` connections; as `LoopPool.warm`, but for dials of others."""
-        with self._lock:
-            try:
+        try:
+            with self._lock:
                 tickets = self._ledger.warm(origin, count, self.now())
-            except LocalViolation as violation:
-                raise ClientClosed(str(violation), violation.reason) from violation
-            actions = self._take_actions()
+                actions = self._take_actions()
+        except LocalViolation as violation:
+            self._attend()
+            raise ClientClosed(str(violation), violation.reason) from violation
         self._carry_out(actions)
         threads = [threading.Thread(target=self._dial, args=(ticket, None)) for ticket in tickets]
         for step in (threading.Thread.start, threading.Thread.join):
@@ -146,6 +144,7 @@ class BlockingPool:
                 step(thread)
         with self._lock:
             there = self._ledger.count(origin)
+        self._attend()
         return warmed(tickets, there)
 
     def release(
@@ -162,9 +161,12 @@ class BlockingPool:
         self._carry_out(actions)
 
     def discard(self, entry: Handled, reason: Reason) -> None:
-        """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
-        with self._deciding():
-            self._ledger.discard(entry, reason, self.now())
+        """Close a connection in any state and learn nothing from it; see `Ledger.discard`.
+
+        It is done at once, or as soon as whoever holds the lock lets go: this waits for nobody.
+        """
+        self._later.append((entry, reason))
+        self._attend()
 
     def discard_stale(self, entry: Handled, reason: Reason) -> None:
         """Close a reused connection that turned out to be gone; see `Ledger.discard_stale`."""
@@ -172,18 +174,12 @@ class BlockingPool:
             self._ledger.discard_stale(entry, reason, self.now())
 
     def discard_later(self, entry: Handled, reason: Reason) -> None:
-        """As `discard`, for finalizers: they may interrupt a thread that holds the lock."""
-        if self._closed:
-            entry.handle.wire.close()
-        else:
-            self._later.append((entry, reason))
+        """As `discard`, which may interrupt anything here."""
+        self.discard(entry, reason)
 
     def peer_ended(self, entry: Handled, reason: Reason) -> None:
         """Close a leased connection that the peer had ended while it lay idle."""
-        if reason is Reason.SURPLUS_OCTETS:
-            self.discard(entry, reason)
-        else:
-            self.discard_stale(entry, reason)
+        (self.discard if reason is Reason.SURPLUS_OCTETS else self.discard_stale)(entry, reason)
 
     def statistics(self) -> Statistics:
         """Count what there is and what was."""
@@ -198,7 +194,6 @@ class BlockingPool:
 
     def close(self) -> None:
         """Close idle connections, and others once their exchange is over; refuse who waits."""
-        self._closed = True
         self._discard_later_ones()
         self._watch.close()
         with self._deciding():
@@ -243,10 +238,11 @@ class BlockingPool:
         finally:
             self._give_up(ticket)
 
-    def _sleep(self, bell: threading.Event, deadline: float) -> bool:
+    def _sleep(self, bell: Bell, deadline: float) -> bool:
         """Sleep until the bell rings or the ledger has something to expire; False: out of time."""
         with self._lock:
             self._due = due = self._next_deadline()
+        self._attend()
         if bell.wait(max(0.0, min(min(deadline, due) - self.now(), threading.TIMEOUT_MAX))):
             return True
         if deadline <= due:
@@ -261,10 +257,10 @@ class BlockingPool:
 
     def _takes_a_dial(self, ticket: Ticket) -> bool:
         with self._lock:
-            if self._dials[ticket] == 0:
-                return False
-            self._dials[ticket] -= 1
-            return True
+            takes = self._dials[ticket] > 0
+            self._dials[ticket] -= takes
+        self._attend()
+        return takes
 
     def _taken(self, ticket: Ticket) -> Handled | None:
         with self._deciding():
@@ -333,8 +329,11 @@ class BlockingPool:
             actions = self._take_actions()
         self._carry_out(actions)
 
-    def _take_actions(self) -> Sequence[Action[BlockingHandle]]:
-        """Under the lock: take the actions, and note who has to dial."""
+    def _take_actions(self) -> Actions:
+        """Under the lock: end what was laid down, take the actions, and note who has to dial."""
+        while self._later:
+            entry, reason = self._later.popleft()
+            self._ledger.discard(entry, reason, self.now())
         actions = self._ledger.take_actions()
         for action in actions:
             if isinstance(action, Close):
@@ -345,10 +344,10 @@ class BlockingPool:
         if self._bells and self._next_deadline() < self._due:  # wake them: they sleep too long
             self._due = self._next_deadline()
             for bell in self._bells.values():
-                bell.set()
+                bell.ring()
         return actions
 
-    def _carry_out(self, actions: Sequence[Action[BlockingHandle]]) -> None:
+    def _carry_out(self, actions: Actions) -> None:
         """Without the lock: close, and ring who has to dial or may go on."""
         for action in actions:
             if isinstance(action, Close):
@@ -357,7 +356,8 @@ class BlockingPool:
                 continue
             bell = self._bells.get(action.ticket)
             if bell is not None:
-                bell.set()
+                bell.ring()
+        self._attend()
 
     # What happens to idle connections.
 
@@ -370,6 +370,27 @@ class BlockingPool:
                 return  # who leases it sees for himself
             self._idle.look_at(handle.entry, now)
 
+    # What was laid down to be discarded.
+
     def _discard_later_ones(self) -> None:
+        if self._later:
+            with self._deciding():
+                pass
+
+    def _attend(self) -> None:
+        """Without the lock, or in a finalizer anywhere: discard what was laid down, if nobody is in the way.
+
+        Whoever holds the lock attends to it when he lets go. The watch has a lock of its own, which its
+        thread may hold right here; then it is left to that thread.
+        """
         while self._later:
-            self.discard(*self._later.popleft())
+            if self._watch.busy:
+                self._watch.call(self._discard_later_ones)
+                return
+            if not self._lock.acquire(blocking=False):
+                return
+            try:
+                actions = self._take_actions()
+            finally:
+                self._lock.release()
+            self._carry_out(actions)

@@ -18,7 +18,9 @@ import os
 import selectors
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from perdure.wire.blocking import StreamWire
 
@@ -42,6 +44,7 @@ class IdleWatch:
     _thread: threading.Thread | None
     _asleep: bool
     _closed: bool
+    _calls: deque[Callable[[], None]]
     _bell: tuple[socket.socket, socket.socket] | None
     _selector: selectors.BaseSelector
 
@@ -84,6 +87,22 @@ class IdleWatch:
                 self._selector.unregister(wire.fileno())
             return True
 
+    @property
+    def busy(self) -> bool:
+        """True while any thread, this one too, is in here: a finalizer must not enter then."""
+        return self._guard().locked()
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Call `what` in the watcher's thread soon, without any lock held; not at all if there is none.
+
+        It takes no lock: a finalizer may call it anywhere.
+        """
+        if self._thread is None or self._process != os.getpid():
+            return
+        self._calls.append(what)
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            self._wake()
+
     def __len__(self) -> int:
         """How many wires are watched."""
         with self._guard():
@@ -96,6 +115,7 @@ class IdleWatch:
             self._closed = True
             self._noted.clear()
             self._watched.clear()
+            self._calls.clear()
             if thread is not None:
                 self._wake()
         if thread is not None and thread is not threading.current_thread():
@@ -112,6 +132,7 @@ class IdleWatch:
         self._thread = None
         self._asleep = False
         self._closed = False
+        self._calls = deque()
         self._bell = None
 
     def _guard(self) -> threading.Lock:
@@ -163,7 +184,9 @@ class IdleWatch:
                 told = self._collect(ready)
                 candidates = self._promote(candidates)
             for wire, spent in told:
-                _tell(wire, spent)
+                _tell(partial(spent, wire))
+            while self._calls:
+                _tell(self._calls.popleft())
 
     def _is_closed(self) -> bool:
         return self._closed
@@ -201,9 +224,9 @@ class IdleWatch:
             self._selector.register(wire.fileno(), selectors.EVENT_READ, wire)
 
 
-def _tell(wire: StreamWire, spent: Spent) -> None:
+def _tell(what: Callable[[], None]) -> None:
     """Call the owner; its failure must not end the watch of the other wires."""
     try:
-        spent(wire)
+        what()
     except Exception as error:
         threading.excepthook(threading.ExceptHookArgs((type(error), error, None, threading.current_thread())))
