@@ -206,7 +206,12 @@ def test_interrupted_request_ends_at_once_and_tells_what_was_so_far(how: list[st
 
     with raw_server(converse) as url:
         process = subprocess.Popen(
-            [*COMMAND, "get", *how, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+            [*COMMAND, "get", *how, url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            # What a shell starts in the background, these tests too, ignores it: so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert arrived.wait(PATIENCE_SECONDS)
         process.send_signal(signal.SIGINT)

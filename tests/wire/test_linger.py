@@ -163,7 +163,7 @@ def test_a_peer_that_acknowledges_nothing_is_left_in_time(play: Play) -> None:
         wire.part(0.3)
         began = wire.now()
         await wire.until("lost")
-        assert wire.now() - began >= 0.3
+        assert wire.now() - began >= 0.298  # uvloop's clock counts whole milliseconds
         peer.close()
 
     play(scene)
