@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from perdure.core import Request, Response, make_line
+from perdure.intermediary.failures import Row
+from perdure.intermediary.forwarding import ClientHop
+from perdure.intermediary.origins import Destinations, OriginServer, Refused
 from perdure.wire.raw import RawPeer
 from tests.intermediary.conftest import GET, OK, POST, Play, Stage, answer, status, value, values
 
@@ -321,3 +326,41 @@ def test_response_hook_that_breaks_the_length_is_found_out(play: Play) -> None:
         assert status((await answer(client))[0]) == 502
 
     play(scene, on_response=on_response)
+
+
+class NobodyFor:
+    """Destinations that refuse one path."""
+
+    def __init__(self, path: bytes, others: Destinations) -> None:
+        self.path = path
+        self.others = others
+
+    def choose(self, request: Request, hop: ClientHop) -> OriginServer:
+        if request.target == self.path:
+            raise Refused(Row(403, "destination_ip_prohibited", "not there"), [make_line(b"X-Why", b"so")])
+        return self.others.choose(request, hop)
+
+    def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
+        return None
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a new head", "a head like the one before"])
+def test_request_that_nobody_is_to_be_asked_is_answered_here_and_the_connection_persists(
+    play: Play, known: bool
+) -> None:
+    async def scene(stage: Stage) -> None:
+        shared = stage.gateway._shared
+        shared.destinations = NobodyFor(b"/no", shared.destinations)
+        client, inner = await stage.warmed() if known else (await stage.client(), None)
+        client.send(GET.replace(b" / ", b" /no "))
+        head, content = await answer(client)
+        assert (status(head), value(head, b"x-why")) == (403, b"so")
+        assert value(head, b"proxy-status") == b"perdure; error=destination_ip_prohibited"
+        assert content.endswith(b": not there\n")
+        client.send(GET)
+        inner = inner or await stage.origin.accept()
+        await inner.receive_until(b"\r\n\r\n")
+        inner.send(OK)
+        assert status((await answer(client))[0]) == 200
+
+    play(scene)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from perdure.client.errors import InvalidURL
-from perdure.intermediary.origins import Balance, parse_origin
+from perdure.intermediary.failures import LOOP
+from perdure.intermediary.origins import Balance, Refused, parse_origin
+from tests.intermediary.heads import HOP, request
+
+ANY = request(b"GET / HTTP/1.1\r\nHost: a\r\n")
 
 
 def test_origin_is_read_from_its_url() -> None:
@@ -34,7 +38,7 @@ def test_gateway_without_origin_is_refused() -> None:
 
 def test_equals_take_turns() -> None:
     balance = Balance(["http://a", "http://b", "http://c"])
-    chosen = [balance.next().key.host for _ in range(6)]
+    chosen = [balance.choose(ANY, HOP).key.host for _ in range(6)]
     assert sorted(chosen[:3]) == sorted(chosen[3:]) == ["a", "b", "c"]
 
 
@@ -42,15 +46,19 @@ def test_origin_with_the_fewest_exchanges_is_next() -> None:
     balance = Balance(["http://a", "http://b"])
     a, b = balance.origins
     a.outstanding = 2
-    assert {balance.next() for _ in range(4)} == {b}
+    assert {balance.choose(ANY, HOP) for _ in range(4)} == {b}
     b.outstanding = 3
-    assert balance.next() is a
+    assert balance.choose(ANY, HOP) is a
 
 
 def test_another_origin_is_one_that_was_not_tried() -> None:
     balance = Balance(["http://a", "http://b"])
     a, b = balance.origins
-    assert balance.another([a]) is b
-    assert balance.another([a, b]) is None
-    assert Balance(["http://a"]).next().authority == b"a"
+    assert balance.another(a, [a]) is b
+    assert balance.another(a, [a, b]) is None
+    assert Balance(["http://a"]).choose(ANY, HOP).authority == b"a"
     assert str(a) == "http://a:80"
+
+
+def test_refusal_says_what_the_client_is_told() -> None:
+    assert (str(Refused(LOOP)), Refused(LOOP).row) == (LOOP.sentence, LOOP)

@@ -210,7 +210,7 @@ class Exchange(Answer):
             logger.warning("%s: %s%s", self.origin, error, how_often(times))
         if error.reason in _NOT_CONNECTED and not self._retried:
             tried = self._tried = [*(self._tried or ()), self.origin]
-            other = self._shared.balance.another(tried)
+            other = self._shared.destinations.another(self.origin, tried)
             if other is not None:
                 self._move_to(other)
                 readdress(self._forwarded, self._shared.rules, other.authority)

@@ -34,7 +34,7 @@ from perdure.intermediary.forwarding import (
     seen_before,
     strip_request,
 )
-from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.origins import OriginServer, Refused
 from perdure.intermediary.remembered import RememberedRequest
 from perdure.intermediary.shared import Shared
 from perdure.server.connection import InboundConnection
@@ -81,7 +81,9 @@ class GatewayConnection(InboundConnection):
             if again is None:
                 self._forward(request)
             else:
-                self._begin_exchange(self._shared.balance.next(), request, again)
+                self._begin_exchange(self._shared.destinations.choose(request, self._hop), request, again)
+        except Refused as refused:
+            self.refuse_with(refused.row, refused.fields)
         except RemoteViolation as violation:
             # What nominates or says such things is not trusted with a next request.
             self.protocol.limit = violation.reason
@@ -98,7 +100,7 @@ class GatewayConnection(InboundConnection):
             # An expectation that each hop understands otherwise desynchronises them (CVE-2025-32094).
             self.refuse_with(UNKNOWN_EXPECTATION)
             return
-        origin = self._shared.balance.next()
+        origin = self._shared.destinations.choose(request, self._hop)
         forwarded = strip_request(request, rules, origin.authority)
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
             return
@@ -165,9 +167,9 @@ class GatewayConnection(InboundConnection):
         """Date; we are no origin server, so not Server."""
         return (date_line(),)
 
-    def refuse_with(self, row: Row) -> None:
+    def refuse_with(self, row: Row, fields: Sequence[FieldLine] = ()) -> None:
         """Answer in the origin's place, saying who failed. RFC 9209 §2.3."""
-        self.refuse(row.status, text_of(row), [self._proxy_status(row)])
+        self.refuse(row.status, text_of(row), [self._proxy_status(row), *fields])
 
     def _proxy_status(self, row: Row) -> FieldLine:
         return proxy_status(row, self._shared.rules.pseudonym)

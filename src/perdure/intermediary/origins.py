@@ -1,17 +1,38 @@
-"""The origins behind a gateway, and which one is asked next.
+"""Whom to ask: the origins behind an intermediary, and which one is next.
 
-The one with the fewest exchanges under way; among equals they take turns. Health checks and routes
-by host or path are not here: every origin is taken to serve everything.
+One question with one answer: `Destinations.choose` gives an origin for a request, or raises `Refused`.
+`Balance` is the simplest: every origin serves everything; the one with the fewest exchanges under way
+is next, and among equals they take turns.
 
-RFC 9110 §3.7 (gateways), §4.2 (http and https URIs).
+RFC 9110 §3.7 (gateways), §4.2 (http and https URIs), §7.3 (routing).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from perdure.client.errors import InvalidURL
 from perdure.client.urls import Origin, locate, presentable
+from perdure.core import FieldLine, Request
+from perdure.intermediary.failures import Row
+
+if TYPE_CHECKING:
+    from perdure.intermediary.forwarding import ClientHop
+
+
+class Refused(Exception):
+    """No origin is asked: the client is answered in its place.
+
+    Attributes:
+        row: the answer, such as `failures.LOOP`.
+        fields: further fields of it, such as Proxy-Authenticate; without Proxy-Status, which the row gives.
+    """
+
+    def __init__(self, row: Row, fields: Sequence[FieldLine] = ()) -> None:
+        super().__init__(row.sentence)
+        self.row = row
+        self.fields = fields
 
 
 class OriginServer:
@@ -37,6 +58,30 @@ class OriginServer:
         return str(self.key)
 
 
+class Destinations(Protocol):
+    """What decides whom to ask; it must cost next to nothing, being asked for every request."""
+
+    def choose(self, request: Request, hop: ClientHop) -> OriginServer:
+        """The origin to ask first.
+
+        Args:
+            request: as received, before anything is stripped.
+            hop: the client's connection.
+
+        Raises:
+            Refused: nobody is asked.
+
+        RFC 9110 §7.3.
+        """
+
+    def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
+        """Who may be asked instead of an origin that could not be connected to; None: nobody.
+
+        Args:
+            origin: the last that was tried; `tried` are all of them.
+        """
+
+
 def parse_origin(url: str) -> OriginServer:
     """Read where requests go to: "http://HOST:PORT", "https://HOST" or "http+unix:PATH".
 
@@ -57,7 +102,7 @@ def parse_origin(url: str) -> OriginServer:
 
 
 class Balance:
-    """Chooses among the origins."""
+    """The `Destinations` of origins that all serve everything."""
 
     __slots__ = ("_turn", "origins")
 
@@ -67,14 +112,14 @@ class Balance:
         self.origins = [parse_origin(url) for url in urls]
         self._turn = 0
 
-    def next(self) -> OriginServer:
+    def choose(self, request: Request, hop: ClientHop) -> OriginServer:
         """The origin with the fewest exchanges under way."""
         origins = self.origins
         if len(origins) == 1:
             return origins[0]
         return min(self._in_turn(), key=_outstanding)
 
-    def another(self, tried: Collection[OriginServer]) -> OriginServer | None:
+    def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
         """The same among those that were not tried; None if all were."""
         left = [origin for origin in self._in_turn() if origin not in tried]
         return min(left, key=_outstanding, default=None)

@@ -6,7 +6,7 @@ from perdure.client.loop_pool import LoopPool
 from perdure.client.settings import ClientSettings
 from perdure.core import Limits, Terms
 from perdure.intermediary.forwarding import Forwarding
-from perdure.intermediary.origins import Balance
+from perdure.intermediary.origins import Destinations
 from perdure.intermediary.outbound import OriginWire
 from perdure.server.registry import Registry
 from perdure.wire.seldom import Seldom
@@ -18,7 +18,7 @@ class Shared:
     Attributes:
         registry: the clients' connections.
         rules: what happens to messages.
-        balance: the origins.
+        destinations: whom to ask.
         pool: the connections to them.
         settings, limits, terms: toward origins.
         failed_dials: how often each origin could not be reached, for the log.
@@ -26,7 +26,7 @@ class Shared:
     """
 
     __slots__ = (
-        "balance",
+        "destinations",
         "failed_dials",
         "limits",
         "pool",
@@ -41,12 +41,12 @@ class Shared:
         self,
         registry: Registry,
         rules: Forwarding,
-        balance: Balance,
+        destinations: Destinations,
         settings: ClientSettings,
     ) -> None:
         self.registry = registry
         self.rules = rules
-        self.balance = balance
+        self.destinations = destinations
         self.settings = settings
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
