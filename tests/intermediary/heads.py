@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from perdure.client.settings import ClientSettings
 from perdure.core import FieldLine, Request, Response, make_line
 from perdure.core.fields import parse_line
 from perdure.core.heads import parse_request_line, parse_status_line
 from perdure.intermediary.forwarding import ClientHop, Forwarding
+from perdure.intermediary.origin_side import OriginSide
+from perdure.intermediary.origins import OriginServer, parse_origin
+from perdure.wire.memory import MemoryNetwork
 
 PLAIN = Forwarding(forwarded="leave")
 HOP = ClientHop(b"192.0.2.1", b"http")
@@ -32,3 +36,8 @@ def response(head: bytes) -> Response:
 
 def octets(lines: Sequence[FieldLine]) -> bytes:
     return b"".join(line.octets for line in lines)
+
+
+def origin(url: str) -> OriginServer:
+    """An origin that nobody has connected to."""
+    return OriginServer(*parse_origin(url), OriginSide(ClientSettings(), PLAIN, MemoryNetwork()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perdure.intermediary.forwarding import add_to_request, forward_response, strip_request
+from perdure.intermediary.forwarding import Forwarding, add_to_request, forward_response, strip_request
 from perdure.intermediary.remembered import RememberedRequest, remember_response
 from tests.intermediary.heads import DATE, HOP, PLAIN, octets, request, response
 
@@ -12,7 +12,9 @@ from tests.intermediary.heads import DATE, HOP, PLAIN, octets, request, response
 def test_remembered_request_is_forwarded_as_it_would_be_anew() -> None:
     received = request(b"GET /1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n")
     sent = add_to_request(strip_request(received, PLAIN, b"o"), received, PLAIN, HOP)
-    again = RememberedRequest(received, sent).forward(request(b"GET /2 HTTP/1.1\r\nHost: a\r\nX: 1\r\n"))
+    again = RememberedRequest(received, sent, PLAIN).forward(
+        request(b"GET /2 HTTP/1.1\r\nHost: a\r\nX: 1\r\n"), PLAIN
+    )
     assert again is not None
     assert (again.method, again.target, again.fields, again.facts) == (b"GET", b"/2", sent.fields, sent.facts)
 
@@ -29,8 +31,15 @@ def test_remembered_request_is_forwarded_as_it_would_be_anew() -> None:
 )
 def test_another_head_is_not_the_remembered_one(head: bytes) -> None:
     received = request(b"GET /1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n")
-    remembered = RememberedRequest(received, strip_request(received, PLAIN, b"o"))
-    assert remembered.forward(request(head)) is None
+    remembered = RememberedRequest(received, strip_request(received, PLAIN, b"o"), PLAIN)
+    assert remembered.forward(request(head), PLAIN) is None
+
+
+def test_same_head_is_another_where_other_rules_hold() -> None:
+    received = request(b"GET /1 HTTP/1.1\r\nHost: a\r\n")
+    remembered = RememberedRequest(received, strip_request(received, PLAIN, b"o"), PLAIN)
+    assert remembered.forward(received, Forwarding()) is None
+    assert remembered.forward(received, PLAIN) is not None
 
 
 def test_response_without_a_date_is_not_remembered() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from perdure.client.settings import ClientSettings
 from perdure.intermediary.forwarding import Forwarding
 from perdure.intermediary.origins import Balance
 from perdure.intermediary.shared import Shared
 from perdure.server.registry import Registry
 from perdure.server.settings import ServerSettings
+from tests.intermediary.heads import origin
 
 
-def test_sizes_and_terms_toward_origins_are_those_of_their_own_settings() -> None:
-    settings = ClientSettings(max_head=1000, persist=False)
-    shared = Shared(Registry(ServerSettings()), Forwarding(), Balance(["http://a"]), settings)
-    assert shared.limits.max_head == 1000
-    assert not shared.terms.persist
+def test_nothing_was_retried_at_first() -> None:
+    shared = Shared(Registry(ServerSettings()), Forwarding(), Balance([origin("http://a")]))
     assert shared.retried == 0

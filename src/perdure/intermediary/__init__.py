@@ -5,6 +5,7 @@
 | `gateway`    | listen, forward, drain                                                               |
 | `settings`   | what an operator may set of both sides                                               |
 | `origins`    | whom to ask: which origins there are, and which one is next                          |
+| `origin_side`| what all origins have in common for which the same is set                            |
 | `inbound`    | one client's connection, and what is answered without asking an origin               |
 | `exchange`   | one request joined with one connection to an origin: the way out, stale connections  |
 | `answer`     | ... and the way back                                                                 |

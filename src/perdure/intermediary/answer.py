@@ -215,7 +215,7 @@ class Answer:
         inbound = self._over()
         protocol = wire.protocol
         if protocol.own_state is not DONE:
-            self._shared.pool.discard(wire.entry, Reason.EARLY_RESPONSE)
+            self.origin.pool.discard(wire.entry, Reason.EARLY_RESPONSE)
             return inbound
         protocol.next_cycle()
         if wire.reading_paused:
@@ -223,7 +223,7 @@ class Answer:
         values = response.facts.keep_alive
         hints = parse(values) if values else NO_HINTS
         reason = reason_of_end(response.status, wire.entry.reused, protocol.reason or PEER_CLOSED)
-        self._shared.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
+        self.origin.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
         return inbound
 
     def _detach(self) -> OriginWire:

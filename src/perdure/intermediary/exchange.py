@@ -122,10 +122,10 @@ class Exchange(Answer):
             return
         self._over()
         if self._lease is not None:
-            self._shared.pool.cancel(self._lease)
+            self.origin.pool.cancel(self._lease)
             self._lease = None
         if self.wire is not None:
-            self._shared.pool.discard(self._detach().entry, Reason.ABANDONED)
+            self.origin.pool.discard(self._detach().entry, Reason.ABANDONED)
 
     # The connection to the origin.
 
@@ -138,7 +138,8 @@ class Exchange(Answer):
     def _seek(self, fresh: bool) -> None:
         upload = self._upload
         repeatable = self._is_repeatable(upload is None or upload.replayable(self._request))
-        pool, key = self._shared.pool, self.origin.key
+        origin = self.origin
+        pool, key = origin.pool, origin.key
         entry = None if fresh else pool.lease_idle(key, repeatable)
         if entry is not None:
             self._connected(entry)
@@ -213,7 +214,7 @@ class Exchange(Answer):
             other = self._shared.destinations.another(self.origin, tried)
             if other is not None:
                 self._move_to(other)
-                readdress(self._forwarded, self._shared.rules, other.authority)
+                readdress(self._forwarded, other.rules, other.authority)
                 self._seek(False)
                 return
         self._refuse(row_of(error.reason))
@@ -242,7 +243,7 @@ class Exchange(Answer):
         return self._may_retry(Reason.IDLE_408, False)
 
     def _may_retry(self, reason: Reason, answered: bool) -> bool:
-        if reason not in GONE or self.wire is None or not self._shared.settings.retry:
+        if reason not in GONE or self.wire is None or not self.origin.pool.settings.retry:
             return False
         sent, upload = self._forwarded, self._upload
         failure = Failure(
@@ -261,7 +262,7 @@ class Exchange(Answer):
         answered = self.answered and reason is not Reason.IDLE_408
         retry = self._may_retry(reason, answered)
         entry = self._detach().entry
-        pool = self._shared.pool
+        pool = self.origin.pool
         logger.warning("%s, connection %d: %s", self.origin, entry.number, f"{reason} {details}".rstrip())
         if reason in GONE and not answered and entry.reused:
             pool.discard_stale(entry, reason)

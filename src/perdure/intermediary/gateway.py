@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perdure.client.loop_pool import LoopPool
 from perdure.client.urls import Origin
 from perdure.core import Reason
 from perdure.core.pool import Statistics as PoolStatistics
 from perdure.intermediary.forwarding import Forwarding, RequestHook, ResponseHook
 from perdure.intermediary.inbound import GatewayConnection
-from perdure.intermediary.origins import Balance
-from perdure.intermediary.outbound import OriginConnection, OriginWire
+from perdure.intermediary.origin_side import OriginSide
+from perdure.intermediary.origins import Balance, OriginServer, parse_origin
 from perdure.intermediary.settings import GatewaySettings, split_settings
 from perdure.intermediary.shared import Shared
 from perdure.server.serve import ListeningServer
@@ -82,28 +81,25 @@ class Gateway(ListeningServer):
     ) -> None:
         own, server, client = split_settings(settings)
         super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
-        balance = Balance([to] if isinstance(to, str) else to)
-        if len(balance.origins) == 1:
+        places = [parse_origin(url) for url in ([to] if isinstance(to, str) else to)]
+        if len(places) == 1:
             client = dataclasses.replace(client, dial_rest=0.0)
         mark = secrets.token_hex(3).encode()
         rules = Forwarding(
             own.pseudonym.encode("ascii"), mark, own.host, own.forwarded, on_request, on_response
         )
-        self._shared = Shared(self.registry, rules, balance, client)
-        self._shared.pool = LoopPool(client, self._network, self._make_wire, _origin_tls(own, balance))
+        self._side = OriginSide(client, rules, self._network, _origin_tls(own, places))
+        origins = [OriginServer(key, authority, self._side) for key, authority in places]
+        self._shared = Shared(self.registry, rules, Balance(origins))
 
     def make_connection(self) -> GatewayConnection:
         """Make the wire of one accepted connection."""
         return GatewayConnection(self._shared)
 
-    def _make_wire(self, origin: Origin) -> OriginWire:
-        shared = self._shared
-        return OriginWire(shared.pool, shared.rules, OriginConnection(shared.limits, shared.terms))
-
     async def close(self) -> None:
         """Drain, then release everything, the connections to origins last."""
         await super().close()
-        await self._shared.pool.aclose()
+        await self._side.pool.aclose()
 
     def statistics(self) -> GatewayStatistics:
         """Count what there is and what was."""
@@ -115,12 +111,12 @@ class Gateway(ListeningServer):
             registry.requests,
             dict(registry.closes),
             self._shared.retried,
-            self._shared.pool.statistics(),
+            self._side.pool.statistics(),
         )
 
 
-def _origin_tls(settings: GatewaySettings, balance: Balance) -> TlsContext | None:
+def _origin_tls(settings: GatewaySettings, places: Sequence[tuple[Origin, bytes]]) -> TlsContext | None:
     """The context for https origins; None where there are none."""
-    if all(origin.key.scheme != "https" for origin in balance.origins):
+    if all(key.scheme != "https" for key, _ in places):
         return None
     return client_context(verify=settings.origin_verify, ca_file=settings.origin_ca_file)

@@ -74,14 +74,15 @@ class GatewayConnection(InboundConnection):
         try:
             if request.method in NOT_PLAIN:
                 if not self._answers_itself(request):
-                    self._forward(request)
+                    self._forward(request, self._shared.destinations.choose(request, self._hop))
                 return
+            origin = self._shared.destinations.choose(request, self._hop)
             remembered = self._remembered
-            again = remembered.forward(request) if remembered is not None else None
+            again = remembered.forward(request, origin.rules) if remembered is not None else None
             if again is None:
-                self._forward(request)
+                self._forward(request, origin)
             else:
-                self._begin_exchange(self._shared.destinations.choose(request, self._hop), request, again)
+                self._begin_exchange(origin, request, again)
         except Refused as refused:
             self.refuse_with(refused.row, refused.fields)
         except RemoteViolation as violation:
@@ -89,8 +90,8 @@ class GatewayConnection(InboundConnection):
             self.protocol.limit = violation.reason
             self.refuse(violation.status, str(violation), [self._proxy_status(refusal(violation))])
 
-    def _forward(self, request: Request) -> None:
-        rules = self._shared.rules
+    def _forward(self, request: Request, origin: OriginServer) -> None:
+        rules = origin.rules
         if request.target[:1] != b"/" and self.refuses_secured(request):
             return
         if seen_before(request.fields, rules):
@@ -100,13 +101,12 @@ class GatewayConnection(InboundConnection):
             # An expectation that each hop understands otherwise desynchronises them (CVE-2025-32094).
             self.refuse_with(UNKNOWN_EXPECTATION)
             return
-        origin = self._shared.destinations.choose(request, self._hop)
         forwarded = strip_request(request, rules, origin.authority)
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
             return
         forwarded = add_to_request(forwarded, request, rules, self._hop)
         if rules.may_remember and request.method not in NOT_PLAIN and request.target[:1] == b"/":
-            self._remembered = RememberedRequest(request, forwarded)
+            self._remembered = RememberedRequest(request, forwarded, rules)
         self._begin_exchange(origin, request, forwarded)
 
     def _begin_exchange(self, origin: OriginServer, request: Request, forwarded: Request) -> None:

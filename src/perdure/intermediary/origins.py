@@ -18,7 +18,10 @@ from perdure.core import FieldLine, Request
 from perdure.intermediary.failures import Row
 
 if TYPE_CHECKING:
-    from perdure.intermediary.forwarding import ClientHop
+    from perdure.client.loop_pool import LoopPool
+    from perdure.intermediary.forwarding import ClientHop, Forwarding
+    from perdure.intermediary.origin_side import OriginSide
+    from perdure.intermediary.outbound import OriginWire
 
 
 class Refused(Exception):
@@ -41,16 +44,20 @@ class OriginServer:
     Attributes:
         key: what connections are pooled by, and dialled to.
         authority: what Host says if it is replaced, such as b"127.0.0.1:9000".
+        pool: the connections to it, and to others for which the same is set.
+        rules: what happens to messages.
         outstanding: exchanges under way, those that wait for a connection included.
         old: True once it was seen to speak HTTP/1.0; it is sent no chunked content then (R46). As
             long as nothing was seen, an origin is taken to speak HTTP/1.1 because it is configured.
     """
 
-    __slots__ = ("authority", "key", "old", "outstanding")
+    __slots__ = ("authority", "key", "old", "outstanding", "pool", "rules")
 
-    def __init__(self, key: Origin, authority: bytes) -> None:
+    def __init__(self, key: Origin, authority: bytes, side: OriginSide) -> None:
         self.key = key
         self.authority = authority
+        self.pool: LoopPool[OriginWire] = side.pool
+        self.rules: Forwarding = side.rules
         self.outstanding = 0
         self.old = False
 
@@ -82,8 +89,11 @@ class Destinations(Protocol):
         """
 
 
-def parse_origin(url: str) -> OriginServer:
+def parse_origin(url: str) -> tuple[Origin, bytes]:
     """Read where requests go to: "http://HOST:PORT", "https://HOST" or "http+unix:PATH".
+
+    Returns:
+        What connections are pooled by, and the authority.
 
     Raises:
         InvalidURL: for anything else, and for a URL with a path: targets are never changed.
@@ -92,13 +102,13 @@ def parse_origin(url: str) -> OriginServer:
     """
     scheme, plus, path = url.partition("+unix:")
     if plus and path and scheme in ("http", "https"):
-        return OriginServer(Origin(scheme, "localhost", 80, "", path), b"localhost")
+        return Origin(scheme, "localhost", 80, "", path), b"localhost"
     location = locate(url)
     if location.target != b"/" or url.endswith(("?", "#")):
         raise InvalidURL(
             f"origin: expected a URL without path, as in http://HOST:PORT, got {presentable(url)!r}"
         )
-    return OriginServer(location.origin, location.host)
+    return location.origin, location.host
 
 
 class Balance:
@@ -106,10 +116,10 @@ class Balance:
 
     __slots__ = ("_turn", "origins")
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        if not urls:
-            raise ValueError("a gateway needs at least one origin")
-        self.origins = [parse_origin(url) for url in urls]
+    def __init__(self, origins: Sequence[OriginServer]) -> None:
+        if not origins:
+            raise ValueError("at least one origin is needed")
+        self.origins = list(origins)
         self._turn = 0
 
     def choose(self, request: Request, hop: ClientHop) -> OriginServer:

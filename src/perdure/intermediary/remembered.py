@@ -11,6 +11,7 @@ RFC 9110 §7.6.
 from __future__ import annotations
 
 from perdure.core import HTTP_11, Request, Response
+from perdure.intermediary.forwarding import Forwarding
 
 
 class RememberedRequest:
@@ -19,16 +20,19 @@ class RememberedRequest:
     Only for rules by which that depends on the head alone (`Forwarding.may_remember`).
     """
 
-    __slots__ = ("_forwarded", "_last", "_received")
+    __slots__ = ("_forwarded", "_last", "_received", "_rules")
 
-    def __init__(self, request: Request, forwarded: Request) -> None:
+    def __init__(self, request: Request, forwarded: Request, rules: Forwarding) -> None:
         self._received = self._last = request
+        self._rules = rules
         self._forwarded = forwarded
         forwarded.prepared = {}
 
-    def forward(self, request: Request) -> Request | None:
-        """The request as it leaves; None if its head is another, or its target needs a look."""
+    def forward(self, request: Request, rules: Forwarding) -> Request | None:
+        """The request as it leaves; None if its head or the rules are others, or its target needs a look."""
         received, last = self._received, self._last
+        if rules is not self._rules:
+            return None
         if request.fields is not received.fields and request.fields != received.fields:
             return None
         if request.version != received.version or request.end is not received.end:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from perdure.client.loop_pool import LoopPool
-from perdure.client.settings import ClientSettings
-from perdure.core import Limits, Terms
 from perdure.intermediary.forwarding import Forwarding
 from perdure.intermediary.origins import Destinations
-from perdure.intermediary.outbound import OriginWire
 from perdure.server.registry import Registry
 from perdure.wire.seldom import Seldom
 
@@ -17,10 +13,8 @@ class Shared:
 
     Attributes:
         registry: the clients' connections.
-        rules: what happens to messages.
+        rules: what happens to messages, where nothing else is set for an origin; our name and mark.
         destinations: whom to ask.
-        pool: the connections to them.
-        settings, limits, terms: toward origins.
         failed_dials: how often each origin could not be reached, for the log.
         retried: requests that were sent again after a stale reuse.
     """
@@ -28,13 +22,9 @@ class Shared:
     __slots__ = (
         "destinations",
         "failed_dials",
-        "limits",
-        "pool",
         "registry",
         "retried",
         "rules",
-        "settings",
-        "terms",
     )
 
     def __init__(
@@ -42,14 +32,9 @@ class Shared:
         registry: Registry,
         rules: Forwarding,
         destinations: Destinations,
-        settings: ClientSettings,
     ) -> None:
         self.registry = registry
         self.rules = rules
         self.destinations = destinations
-        self.settings = settings
-        self.limits: Limits = settings.limits()
-        self.terms: Terms = settings.terms()
         self.failed_dials = Seldom()
         self.retried = 0
-        self.pool: LoopPool[OriginWire]

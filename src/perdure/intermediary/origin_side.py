@@ -1,0 +1,52 @@
+"""What the exchanges with all origins have in common for which the same is set.
+
+Origins with the same settings share one pool and one set of rules; those with settings of their own have
+connections of their own. So any setting toward origins can be set for some of them, and none has to be
+looked up for a request.
+
+RFC 9110 §3.7 (an intermediary has two sides).
+"""
+
+from __future__ import annotations
+
+from perdure.client.loop_pool import LoopPool
+from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
+from perdure.core import Limits, Terms
+from perdure.intermediary.forwarding import Forwarding
+from perdure.intermediary.outbound import OriginConnection, OriginWire
+from perdure.wire.network import Network
+from perdure.wire.tls import TlsContext
+
+
+class OriginSide:
+    """See the module.
+
+    Attributes:
+        settings: toward these origins; limits and terms follow from them.
+        rules: what happens to messages.
+        pool: the connections.
+    """
+
+    __slots__ = ("limits", "pool", "rules", "settings", "terms")
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        rules: Forwarding,
+        network: Network,
+        tls: TlsContext | None = None,
+    ) -> None:
+        """Connect to nobody yet.
+
+        Args:
+            tls: the context for https origins; without one they are refused.
+        """
+        self.settings = settings
+        self.rules = rules
+        self.limits: Limits = settings.limits()
+        self.terms: Terms = settings.terms()
+        self.pool: LoopPool[OriginWire] = LoopPool(settings, network, self._make_wire, tls)
+
+    def _make_wire(self, origin: Origin) -> OriginWire:
+        return OriginWire(self.pool, self.rules, OriginConnection(self.limits, self.terms))
