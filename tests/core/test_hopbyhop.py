@@ -144,3 +144,26 @@ def test_upgrade_without_its_option_or_in_http_10_was_meant_for_somebody_else(
     version: tuple[int, int], pairs: Pairs, upgrade: tuple[bytes, ...]
 ) -> None:
     assert gather(version, True, make_lines(pairs)).upgrade == upgrade
+
+
+@pytest.mark.row("R131", "R135")
+@both_directions
+def test_empty_first_connection_line_hides_nothing_that_follows(is_request: bool) -> None:
+    """Go took the first line alone (CVE-2021-33197)."""
+    pairs = [(b"Connection", b""), (b"Connection", b"x-hop"), (b"X-Hop", b"1"), (b"X-Kept", b"2")]
+    assert stripped(pairs, is_request) == [(b"X-Kept", b"2")]
+    with pytest.raises(RemoteViolation):
+        stripped([(b"Connection", b""), (b"Connection", b"X-Forwarded-For")], is_request)
+
+
+@pytest.mark.row("R135")
+def test_options_of_all_lines_count_toward_the_most() -> None:
+    pairs = [(b"Connection", b"x-%d" % number) for number in range(MOST_OPTIONS + 1)]
+    with pytest.raises(RemoteViolation, match="11 connection options"):
+        refuse_nominations(head(pairs)[1])
+
+
+@pytest.mark.row("R78")
+def test_trailers_never_say_who_the_client_is() -> None:
+    trailers = make_lines([(b"X-Forwarded-For", b"6.6.6.6"), (b"X-Real-IP", b"6.6.6.6"), (b"X-Sum", b"2")])
+    assert [line.name for line in strip_trailers(trailers, head([])[1])] == [b"X-Sum"]

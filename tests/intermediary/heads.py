@@ -8,7 +8,8 @@ from perdure.client.settings import ClientSettings
 from perdure.core import FieldLine, Request, Response, make_line
 from perdure.core.fields import parse_line
 from perdure.core.heads import parse_request_line, parse_status_line
-from perdure.intermediary.forwarding import ClientHop, Forwarding
+from perdure.intermediary.client_hop import ClientHop
+from perdure.intermediary.forwarding import Forwarding
 from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import OriginServer, parse_origin
 from perdure.wire.memory import MemoryNetwork

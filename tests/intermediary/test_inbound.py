@@ -7,8 +7,8 @@ from collections.abc import Collection
 import pytest
 
 from perdure.core import Request, Response, make_line
+from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.failures import Row
-from perdure.intermediary.forwarding import ClientHop
 from perdure.intermediary.origins import Destinations, OriginServer, Refused
 from perdure.wire.raw import RawPeer
 from tests.intermediary.conftest import GET, OK, POST, Play, Stage, answer, status, value, values

@@ -28,21 +28,30 @@ HOP_BY_HOP: Final = frozenset(
 NEVER_NOMINATED: Final = frozenset(
     [
         b"authorization",
+        b"cache-control",
+        b"content-encoding",
         b"content-length",
+        b"content-range",
+        b"content-type",
         b"cookie",
         b"expect",
         b"forwarded",
         b"host",
         b"idempotency-key",
         b"max-forwards",
+        b"origin",
+        b"range",
         b"set-cookie",
         b"trailer",
         b"transfer-encoding",
         b"via",
+        b"x-real-ip",
     ]
 )
-"""Fields that frame, route, authenticate or tell what may be repeated; X-Forwarded-* belongs to them too."""
+"""Fields that frame, route, authenticate, tell what may be repeated or what the content is (RFC 9110
+§7.6.1 names Cache-Control); X-Forwarded-* belongs to them too."""
 
+FORWARDED_PREFIX: Final = b"x-forwarded-"
 MOST_OPTIONS: Final = 10
 """More connection options than this is no honest message (Envoy refuses there too)."""
 
@@ -50,16 +59,20 @@ NEVER_IN_TRAILERS: Final = frozenset(
     [
         *HOP_BY_HOP,
         *NEVER_NOMINATED,
-        b"cache-control",
-        b"content-encoding",
-        b"content-range",
-        b"content-type",
-        b"expect",
-        b"range",
+        b"age",
+        b"date",
+        b"expires",
+        b"location",
+        b"pragma",
+        b"retry-after",
+        b"vary",
+        b"warning",
+        b"proxy-authenticate",
+        b"proxy-authorization",
         b"www-authenticate",
     ]
 )
-"""Fields that mean something before the content only (RFC 9110 §6.5.1)."""
+"""Fields that mean something before the content only (RFC 9110 §6.5.1); X-Forwarded-* are not here either."""
 
 
 def refuse_nominations(facts: Facts) -> None:
@@ -78,7 +91,7 @@ def refuse_nominations(facts: Facts) -> None:
         message = f"{len(options)} connection options, at most {MOST_OPTIONS} allowed (9110 §7.6.1)"
         raise RemoteViolation(message, Reason.BAD_SYNTAX, status)
     for option in options:
-        if option in NEVER_NOMINATED or option.startswith(b"x-forwarded-"):
+        if option in NEVER_NOMINATED or option.startswith(FORWARDED_PREFIX):
             message = (
                 f"Connection names {option[:40].decode('latin-1')}, which is not for one hop (9110 §7.6.1)"
             )
@@ -110,4 +123,4 @@ def strip_trailers(trailers: Sequence[FieldLine], facts: Facts) -> list[FieldLin
     RFC 9110 §6.5.1, §7.6.1.
     """
     dropped = NEVER_IN_TRAILERS | facts.options
-    return [line for line in trailers if line[1] not in dropped]
+    return [line for line in trailers if line[1] not in dropped and not line[1].startswith(FORWARDED_PREFIX)]

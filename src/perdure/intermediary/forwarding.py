@@ -8,7 +8,7 @@ What is end to end crosses octet for octet: path and query are never normalised,
 pass, lines of the same name keep their order. What concerns one hop is decided by each hop's own
 connection: version, framing and persistence are never copied from one side to the other.
 
-RFC 9110 §7.6 (forwarding), RFC 9112 §3.2.2 (absolute-form), RFC 7239 §4 (X-Forwarded-* are its elders).
+RFC 9110 §7.6 (forwarding), RFC 9112 §3.2.2 (absolute-form).
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ from perdure.core.fields import EXPECT, HOST, Facts, gather, split_list
 from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
 from perdure.core.writer import block
+from perdure.intermediary.client_hop import ClientHop, Spoken, is_said_of_hops, say_client
+from perdure.server.proxied import Senders
 from perdure.wire.clock import http_date, wall_clock
 
 MOST_PASSES: Final = 8
 """A request that came through so many of our name is in a loop, even if the marks were removed."""
 TRAILERS_WANTED: Final = make_line(b"TE", b"trailers")
-FORWARDED_PREFIX: Final = b"x-forwarded-"
 PRIVATE: Final = frozenset([b"authorization", b"cookie", b"proxy-authorization"])
 """Not reflected by TRACE (RFC 9110 §9.3.8)."""
+NOBODY: Final = Senders(())
 
 RequestHook = Callable[[Request], "Response | None"]
 ResponseHook = Callable[[Response], None]
@@ -52,15 +54,27 @@ class Forwarding:
         pseudonym: our name in Via.
         mark: tells this process from others of the same name, in the comment of our Via member.
         host: "keep" forwards the client's Host, "origin" replaces it by the origin's authority.
-        forwarded: "replace" says X-Forwarded-For, -Proto and -Host ourselves and removes what the
-            client said of them; "append" adds our own to the client's; "leave" does neither.
+        forwarded: "replace" says of the client what `spoken` names, and removes what it said itself;
+            "append" adds ours to the client's, as is done for a trusted one; "leave" does neither.
+        spoken: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239), or both.
+        trusted: the clients whose word on the hops before them is added to, not replaced.
         on_request: called with the stripped request, which it may change; a Response that it
             returns is the answer, and nothing is forwarded.
         on_response: called with the stripped final response, which it may change.
         may_remember: True if what becomes of a request depends on its own head alone.
     """
 
-    __slots__ = ("forwarded", "host", "mark", "may_remember", "on_request", "on_response", "pseudonym")
+    __slots__ = (
+        "forwarded",
+        "host",
+        "mark",
+        "may_remember",
+        "on_request",
+        "on_response",
+        "pseudonym",
+        "spoken",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -70,6 +84,8 @@ class Forwarding:
         forwarded: Literal["replace", "append", "leave"] = "replace",
         on_request: RequestHook | None = None,
         on_response: ResponseHook | None = None,
+        spoken: Spoken = "x-forwarded",
+        trusted: Senders = NOBODY,
     ) -> None:
         self.pseudonym = pseudonym
         self.mark = b"%b (%b)" % (pseudonym, mark) if mark else b""
@@ -77,24 +93,9 @@ class Forwarding:
         self.forwarded = forwarded
         self.on_request = on_request
         self.on_response = on_response
+        self.spoken: Spoken = spoken
+        self.trusted = trusted
         self.may_remember = host == "keep" and on_request is None
-
-
-class ClientHop:
-    """What is the same for all requests of one client's connection.
-
-    Attributes:
-        address: the client's, such as b"192.0.2.1" or b"2001:db8::1"; b"" for a unix socket.
-        scheme: b"http" or b"https".
-    """
-
-    __slots__ = ("address", "for_line", "proto_line", "scheme")
-
-    def __init__(self, address: bytes, scheme: bytes) -> None:
-        self.address = address
-        self.scheme = scheme
-        self.for_line = make_line(b"X-Forwarded-For", address or b"unknown")
-        self.proto_line = make_line(b"X-Forwarded-Proto", scheme)
 
 
 # Requests
@@ -137,12 +138,15 @@ def seen_before(fields: Sequence[FieldLine], rules: Forwarding) -> bool:
     return passes >= MOST_PASSES
 
 
-def strip_request(request: Request, rules: Forwarding, origin_authority: bytes) -> Request:
+def strip_request(
+    request: Request, rules: Forwarding, origin_authority: bytes, trusted: bool = False
+) -> Request:
     """The request as it may leave: in our own version, with the origin-form and the right Host.
 
     Args:
         request: as received; it is not changed.
         origin_authority: of the origin, such as b"127.0.0.1:9000".
+        trusted: whether what the client says of the hops before it is kept (`ClientHop.trusted`).
 
     Raises:
         RemoteViolation: with status 400 if it nominates what must not be removed.
@@ -152,14 +156,14 @@ def strip_request(request: Request, rules: Forwarding, origin_authority: bytes) 
     facts = request.facts
     wanted = authority(request.target, facts)
     host = origin_authority if rules.host == "origin" or not wanted else wanted
-    replaces = rules.forwarded == "replace"
+    replaces = rules.forwarded == "replace" and not trusted
     lines = [make_line(b"Host", host)]
     hops = max_forwards(request)
     for line in strip(request.fields, facts):
         name = line[1]
         if line[3] == HOST or (line[3] == EXPECT and not _may_wait(request)):
             continue
-        if replaces and (name == b"forwarded" or name.startswith(FORWARDED_PREFIX)):
+        if replaces and is_said_of_hops(name):
             continue
         if hops is not None and name == b"max-forwards":
             line = make_line(line.name, b"%d" % (hops - 1))
@@ -196,28 +200,12 @@ def add_to_request(forwarded: Request, request: Request, rules: Forwarding, hop:
     comment = rules.mark or rules.pseudonym
     lines.append(make_line(b"Via", b"%d.%d %b" % (*request.version, comment)))
     if rules.forwarded != "leave":
-        lines = _with_forwarded(lines, authority(request.target, request.facts), hop)
+        lines = say_client(lines, authority(request.target, request.facts), hop, rules.spoken)
     if request.facts.trailers_accepted and request.version >= HTTP_11:
         lines.append(TRAILERS_WANTED)
     forwarded.fields = lines
     forwarded.facts = gather(HTTP_11, True, lines)
     return forwarded
-
-
-def _with_forwarded(lines: list[FieldLine], wanted: bytes, hop: ClientHop) -> list[FieldLine]:
-    """Add X-Forwarded-For; say -Proto and -Host unless somebody before us did."""
-    earlier = [line.value for line in lines if line[1] == b"x-forwarded-for"]
-    if earlier:
-        lines = [line for line in lines if line[1] != b"x-forwarded-for"]
-        lines.append(make_line(b"X-Forwarded-For", b", ".join([*earlier, hop.for_line.value])))
-    else:
-        lines.append(hop.for_line)
-    names = {line[1] for line in lines}
-    if b"x-forwarded-proto" not in names:
-        lines.append(hop.proto_line)
-    if wanted and b"x-forwarded-host" not in names:
-        lines.append(make_line(b"X-Forwarded-Host", wanted))
-    return lines
 
 
 def readdress(forwarded: Request, rules: Forwarding, origin_authority: bytes) -> None:

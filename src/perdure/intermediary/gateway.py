@@ -23,6 +23,7 @@ from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import Balance, OriginServer, parse_origin
 from perdure.intermediary.settings import GatewaySettings, split_settings
 from perdure.intermediary.shared import Shared
+from perdure.server.proxied import Senders
 from perdure.server.serve import ListeningServer
 from perdure.wire.bind import BoundSocket
 from perdure.wire.network import Network
@@ -86,7 +87,14 @@ class Gateway(ListeningServer):
             client = dataclasses.replace(client, dial_rest=0.0)
         mark = secrets.token_hex(3).encode()
         rules = Forwarding(
-            own.pseudonym.encode("ascii"), mark, own.host, own.forwarded, on_request, on_response
+            own.pseudonym.encode("ascii"),
+            mark,
+            own.host,
+            own.forwarded,
+            on_request,
+            on_response,
+            own.forwarded_fields,
+            Senders(own.trusted, "trusted"),
         )
         self._side = OriginSide(client, rules, self._network, _origin_tls(own, places))
         origins = [OriginServer(key, authority, self._side) for key, authority in places]

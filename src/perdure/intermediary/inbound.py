@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure.core import FieldLine, Reason, RemoteViolation, Request, Response, make_line
+from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.exchange import Exchange
 from perdure.intermediary.failures import (
     HOOK_FAILED,
@@ -25,7 +26,6 @@ from perdure.intermediary.failures import (
     text_of,
 )
 from perdure.intermediary.forwarding import (
-    ClientHop,
     RequestHook,
     add_to_request,
     date_line,
@@ -67,7 +67,8 @@ class GatewayConnection(InboundConnection):
         super().wire_opened()
         address = self.peer_address
         host = address[0] if isinstance(address, tuple) else ""
-        self._hop = ClientHop(host.encode(), b"https" if self.tls else b"http")
+        scheme = b"https" if self.tls else b"http"
+        self._hop = ClientHop(host.encode(), scheme, self._shared.rules.trusted.include(address))
 
     def exchange_begins(self, request: Request) -> None:
         """Forward a request, unless it is to be answered here."""
@@ -101,7 +102,7 @@ class GatewayConnection(InboundConnection):
             # An expectation that each hop understands otherwise desynchronises them (CVE-2025-32094).
             self.refuse_with(UNKNOWN_EXPECTATION)
             return
-        forwarded = strip_request(request, rules, origin.authority)
+        forwarded = strip_request(request, rules, origin.authority, self._hop.trusted)
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
             return
         forwarded = add_to_request(forwarded, request, rules, self._hop)

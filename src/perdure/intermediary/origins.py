@@ -19,7 +19,8 @@ from perdure.intermediary.failures import Row
 
 if TYPE_CHECKING:
     from perdure.client.loop_pool import LoopPool
-    from perdure.intermediary.forwarding import ClientHop, Forwarding
+    from perdure.intermediary.client_hop import ClientHop
+    from perdure.intermediary.forwarding import Forwarding
     from perdure.intermediary.origin_side import OriginSide
     from perdure.intermediary.outbound import OriginWire
 

@@ -42,7 +42,11 @@ class GatewaySettings:
     host: Literal["keep", "origin"] = "keep"
     """Whether the origin sees the client's Host, or its own name."""
     forwarded: Literal["replace", "append", "leave"] = "replace"
-    """X-Forwarded-For, -Proto, -Host: believe nobody, add to what came, or say nothing."""
+    """What came of X-Forwarded-* and Forwarded: believe nobody, add to what came, or say nothing."""
+    trusted: tuple[str, ...] = ()
+    """A network or address whose word on the hops before it is added to, not replaced; unix for sockets."""
+    forwarded_fields: Literal["x-forwarded", "forwarded", "both"] = "x-forwarded"
+    """How origins are told of the client: X-Forwarded-For, -Proto, -Host, or Forwarded (RFC 7239)."""
     origin_ca_file: str | None = None
     """PEM file of the authorities that https origins are verified with; none: the system's."""
     origin_verify: bool = True
@@ -50,6 +54,8 @@ class GatewaySettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.trusted and self.forwarded != "replace":
+            raise ValueError('trusted: only what is replaced otherwise can be kept; forwarded = "replace"')
 
 
 GATEWAY: Final = Section(

@@ -26,10 +26,11 @@ UNIX: Final = "unix"
 
 
 class Senders:
-    """Who sends the header.
+    """Who is listed: who sends the header, or whose word is taken.
 
     Args:
         listed: addresses and networks, such as "10.0.0.0/8", or "unix".
+        setting: what the list is called.
 
     Raises:
         Error: one of them is neither.
@@ -37,23 +38,25 @@ class Senders:
 
     __slots__ = ("_networks", "_unix")
 
-    def __init__(self, listed: Sequence[str]) -> None:
+    def __init__(self, listed: Sequence[str], setting: str = "proxy_protocol") -> None:
         self._unix = UNIX in listed
-        self._networks = [_network(text) for text in listed if text != UNIX]
+        self._networks = [_network(text, setting) for text in listed if text != UNIX]
 
     def include(self, address: Address) -> bool:
-        """True if a peer at this address must send the header."""
+        """True if a peer at this address is listed."""
+        if not self._networks:
+            return self._unix and not isinstance(address, tuple)
         if not isinstance(address, tuple):
             return self._unix
         host = ipaddress.ip_address(address[0].partition("%")[0])
         return any(host in network for network in self._networks)
 
 
-def _network(text: str) -> Network:
+def _network(text: str, setting: str) -> Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise Error(f"proxy_protocol: an address, a network or unix expected, got {text!r}") from None
+        raise Error(f"{setting}: an address, a network or unix expected, got {text!r}") from None
 
 
 class HeaderWire(LoopWire):
