@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from perdure.wire.errors import ConnectFailed, ConnectTimeout
+from perdure.wire.errors import AddressProhibited, ConnectFailed, ConnectTimeout
 from perdure.wire.memory import Fault, MemoryNetwork, Side
 from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.virtual import run_virtual
@@ -128,5 +128,23 @@ def test_no_tls_is_spoken_in_memory() -> None:
             await MemoryNetwork().listen(RawPeer, "a:1", tls=context)
         with pytest.raises(ValueError, match="no sockets"):
             await MemoryNetwork().listen_on(RawPeer, [])
+
+    run_virtual(scene())
+
+
+def test_a_guarded_network_judges_names_by_what_they_resolve_to() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork()
+        listener = await RawListener.listen(network, "10.0.0.1:80")
+        network.names["inner.test"] = [("10.0.0.1", 80)]
+        network.names["both.test"] = [("10.0.0.1", 80), ("10.0.0.2", 80)]
+        guarded = network.guarded(lambda host, address: address != "10.0.0.1")
+        for host in "inner.test", "10.0.0.1":
+            with pytest.raises(AddressProhibited):
+                await RawPeer.dial(guarded, host, 80)
+        with pytest.raises(ConnectFailed, match=r"10\.0\.0\.2:80: connecting failed"):
+            await RawPeer.dial(guarded, "both.test", 80)
+        assert len(network.connections) == 1
+        listener.close()
 
     run_virtual(scene())

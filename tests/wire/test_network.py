@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from perdure.wire.address import Target, numeric_target
 from perdure.wire.bind import bind_sockets, release_sockets
-from perdure.wire.errors import AddressInUse, ConnectFailed, ConnectTimeout, NameNotFound
+from perdure.wire.errors import AddressInUse, AddressProhibited, ConnectFailed, ConnectTimeout, NameNotFound
 from perdure.wire.network import LoopNetwork, Network, new_event_loop, run
 from perdure.wire.raw import RawListener, RawPeer
 from tests.wire.conftest import Play
@@ -180,3 +181,49 @@ def test_a_real_network_tells_the_loops_time() -> None:
         assert LoopNetwork().now() == pytest.approx(asyncio.get_running_loop().time(), abs=1.0)
 
     run(scene())
+
+
+def test_a_guarded_network_dials_what_is_permitted_and_nothing_else(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network, "127.0.0.1:0")
+        judged: list[tuple[str, str]] = []
+
+        def permits(host: str, address: str) -> bool:
+            judged.append((host, address))
+            return host == "127.0.0.1"
+
+        guarded = network.guarded(permits)
+        await answers(guarded, "127.0.0.1", listener.port, listener)
+        with pytest.raises(AddressProhibited, match=r"^127\.0\.0\.2:9: dialling it is prohibited$"):
+            await RawPeer.dial(guarded, "127.0.0.2", 9)
+        assert judged == [("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")]
+        await answers(network, "127.0.0.1", listener.port, listener)  # which is not guarded itself
+        listener.close()
+
+    play(scene)
+
+
+def test_a_name_is_judged_by_the_addresses_that_are_dialled(
+    play_on_sockets: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(network: Network) -> None:
+        listener = await RawListener.listen(network, "127.0.0.1:0")
+
+        async def look_up(host: str, port: int) -> list[Target]:
+            return [numeric_target(socket.AF_INET, address, port) for address in ("127.0.0.9", "127.0.0.1")]
+
+        monkeypatch.setattr("perdure.wire.network.look_up_on_loop", look_up)
+        guarded = network.guarded(lambda host, address: address == "127.0.0.1")
+        client = await RawPeer.dial(guarded, "rebound.test", listener.port)
+        assert client.peer_address == ("127.0.0.1", listener.port)
+        client.abort()
+        await client.wait_lost()
+        guarded = network.guarded(lambda host, address: False)
+        expected = (
+            rf"^127\.0\.0\.9:{listener.port}, which rebound\.test:{listener.port} resolves to: dialling"
+        )
+        with pytest.raises(AddressProhibited, match=expected):
+            await RawPeer.dial(guarded, "rebound.test", listener.port)
+        listener.close()
+
+    play_on_sockets(scene)

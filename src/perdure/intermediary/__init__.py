@@ -4,6 +4,7 @@
 |--------------|--------------------------------------------------------------------------------------|
 | `gateway`    | listen, forward, drain                                                               |
 | `settings`   | what an operator may set of both sides                                               |
+| `access`     | where a forward proxy may go                                                         |
 | `origins`    | whom to ask: which origins there are, and which one is next                          |
 | `origin_side`| what all origins have in common for which the same is set                            |
 | `inbound`    | one client's connection, and what is answered without asking an origin               |

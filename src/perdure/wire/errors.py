@@ -34,6 +34,10 @@ class NameNotFound(ConnectFailed):
     """The host name has no address."""
 
 
+class AddressProhibited(ConnectFailed):
+    """What the host name resolves to, or the address itself, must not be dialled from here; nothing was."""
+
+
 class TlsFailed(ConnectFailed):
     """The TLS handshake failed: certificate, name, version or a peer that speaks no TLS."""
 

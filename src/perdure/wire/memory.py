@@ -12,7 +12,9 @@ TLS is not spoken here; the tests of TLS use real sockets.
 from __future__ import annotations
 
 import asyncio
+import copy
 import errno
+import itertools
 import math
 import socket
 import ssl
@@ -22,6 +24,7 @@ from typing import Literal, NamedTuple, TypeVar
 from perdure.wire.address import Address, address_text, parse_bind, url_of
 from perdure.wire.errors import AddressInUse, connect_error
 from perdure.wire.loop import LoopWire
+from perdure.wire.network import Permits, permitted
 from perdure.wire.pair import READ_OCTETS, MemoryTransport
 
 W = TypeVar("W", bound=LoopWire)
@@ -176,11 +179,18 @@ class MemoryNetwork:
         self.lookups: list[str] = []
         self._listeners: dict[Address, MemoryListener] = {}
         self._faults: dict[int, list[Fault]] = {}
-        self._next_port = 50000
+        self._ports = itertools.count(50001)
+        self._permits: Permits | None = None
 
     def now(self) -> float:
         """Virtual seconds."""
         return asyncio.get_running_loop().time()
+
+    def guarded(self, permits: Permits) -> MemoryNetwork:
+        """The same network, records and all, on which only what is permitted is dialled."""
+        network = copy.copy(self)
+        network._permits = permits
+        return network
 
     def script(self, fault: Fault, connection: int) -> None:
         """Let something go wrong on the connection of this number (0 is the first dialled)."""
@@ -198,8 +208,13 @@ class MemoryNetwork:
         happy_eyeballs: float = 0.25,
     ) -> W:
         """Connect to a listener of this network; as `LoopNetwork.dial`."""
-        if host in self.names:
-            wire = await self._dial(factory, self.names[host], timeout, tls)
+        addresses = self.names.get(host)
+        if self._permits is not None:
+            known = [address[0] for address in addresses or [(host, port)] if isinstance(address, tuple)]
+            good = permitted(self._permits, host, port, known)
+            addresses = addresses and [address for address in addresses if address and address[0] in good]
+        if addresses is not None:
+            wire = await self._dial(factory, addresses, timeout, tls)
             wire.resolved = frozenset(self.names[host])
             return wire
         wildcards = [("", port), ("0.0.0.0", port), ("::", port)]
@@ -259,8 +274,7 @@ class MemoryNetwork:
                 del self._listeners[address]
 
     def _free_port(self) -> int:
-        self._next_port += 1
-        return self._next_port
+        return next(self._ports)
 
     async def _dial(
         self,

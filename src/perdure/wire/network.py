@@ -11,16 +11,17 @@ RFC 8305 (happy eyeballs).
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import socket
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from perdure.wire.accepting import count_accept_failures
 from perdure.wire.address import Address, address_text, addresses_of, numeric_family
 from perdure.wire.bind import bind_sockets, release_sockets
-from perdure.wire.errors import bind_error, connect_error
+from perdure.wire.errors import AddressProhibited, bind_error, connect_error
 from perdure.wire.happy import race
 from perdure.wire.listening import SocketListener
 from perdure.wire.loop import LoopWire
@@ -36,6 +37,8 @@ except ImportError:  # it is not made for every platform, and not needed
 
 W = TypeVar("W", bound=LoopWire)
 T = TypeVar("T")
+Permits: TypeAlias = Callable[[str, str], bool]
+"""Whether an address may be dialled for a host: (the host as it was asked for, a numeric address of it)."""
 
 TLS_HANDSHAKE_SECONDS = 30.0
 """How long an accepted connection may take to shake hands; a dialled one has its own timeout."""
@@ -73,6 +76,9 @@ class Network(Protocol):
 
     def now(self) -> float:
         """Monotonic seconds of the running loop."""
+
+    def guarded(self, permits: Permits) -> Network:
+        """The same network, on which `dial` connects to permitted addresses only."""
 
     async def dial(
         self,
@@ -126,6 +132,18 @@ class Network(Protocol):
 class LoopNetwork:
     """Real sockets on the running event loop, asyncio's or uvloop's."""
 
+    _permits: Permits | None = None
+
+    def guarded(self, permits: Permits) -> LoopNetwork:
+        """As `Network.guarded`.
+
+        The very addresses that were judged are dialled: a name that answers otherwise the next time
+        (DNS rebinding) gains nothing.
+        """
+        network = copy.copy(self)
+        network._permits = permits
+        return network
+
     def now(self) -> float:
         """Monotonic seconds of the running loop."""
         return asyncio.get_running_loop().time()
@@ -154,20 +172,27 @@ class LoopNetwork:
             The wire, after its `wire_opened`.
 
         Raises:
-            NameNotFound, ConnectTimeout, TlsFailed, ConnectFailed: nothing was sent.
+            NameNotFound, AddressProhibited, ConnectTimeout, TlsFailed, ConnectFailed: nothing was sent.
         """
         name = (server_hostname or host) if tls is not None else None
         where = address_text((host, port))
         try:
             async with asyncio.timeout(None if timeout == math.inf else timeout):
                 if numeric_family(host) is not None:
+                    self._permitted(host, port, [host])
                     return await _open_at(factory, host, port, tls, name)
                 targets = await look_up_on_loop(host, port)
+                permitted = self._permitted(host, port, [target.address[0] for target in targets])
+                targets = [target for target in targets if target.address[0] in permitted]
                 wire = await _open_on(factory, await race(targets, happy_eyeballs), tls, name)
                 wire.resolved = addresses_of(targets)
                 return wire
         except (OSError, ssl.SSLError) as error:
             raise connect_error(error, where, timeout) from error
+
+    def _permitted(self, host: str, port: int, addresses: Sequence[str]) -> Collection[str]:
+        """Those that may be dialled. Raises AddressProhibited where none may."""
+        return addresses if self._permits is None else permitted(self._permits, host, port, addresses)
 
     async def resolve(self, host: str, port: int) -> Collection[Address]:
         """Look a name up; see `resolver.resolve`."""
@@ -247,6 +272,19 @@ class LoopNetwork:
             bound.listen(backlog)  # the kernel's queue is as long as was asked for
             listener.servers.append(server)
         return listener
+
+
+def permitted(permits: Permits, host: str, port: int, addresses: Sequence[str]) -> Collection[str]:
+    """The addresses of a host that may be dialled.
+
+    Raises:
+        AddressProhibited: there are some, and none may.
+    """
+    good = [address for address in addresses if permits(host, address)]
+    if addresses and not good:
+        found = "" if host in addresses else f", which {address_text((host, port))} resolves to"
+        raise AddressProhibited(f"{address_text((addresses[0], port))}{found}: dialling it is prohibited")
+    return good
 
 
 async def _open_at(
