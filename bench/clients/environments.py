@@ -20,7 +20,7 @@ def interpreter_of(requirements: str) -> Path:
     """The Python that has these installed; the one that runs this where the list is "".
 
     Args:
-        requirements: a file beside this one, such as "requirements.txt".
+        requirements: a file beside this one, such as "requirements.txt", or an absolute path.
 
     Raises:
         subprocess.CalledProcessError: pip could not install them; it has said why. Nothing is left behind
