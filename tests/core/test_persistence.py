@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from itertools import combinations
 
 import pytest
@@ -170,6 +171,8 @@ def test_no_other_field_decides(name: bytes, role: Role) -> None:
     for value in (b"keep-alive", b"close", b"timeout=5"):
         old = gather(HTTP_10, True, make_lines([(name, value)]))
         new = gather(HTTP_11, True, make_lines([(name, value)]))
+        if (name, value, role) == (b"Proxy-Connection", b"close", Role.PROXY):
+            continue  # said to us
         assert decide(Case(old, facts(HTTP_11, False), role, NO_CONTENT)) is Reason.HTTP_10
         assert decide(Case(new, facts(HTTP_11, False), role, NO_CONTENT)) is Reason.PERSISTS_11
 
@@ -195,14 +198,28 @@ def received(version: Version, *connection_lines: bytes) -> Callable[[Case], Cas
     return lambda case: case._replace(received=facts(version, True, *connection_lines))
 
 
+def asked_to_close(facts: Facts) -> Facts:
+    heard = copy(facts)
+    heard.options = frozenset([b"keep-alive", b"close"])
+    return heard
+
+
+def asked_by_netscape(facts: Facts) -> Facts:
+    lines = [(b"Proxy-Connection", b"Keep-Alive"), *[(b"Connection", option) for option in facts.options]]
+    return gather(HTTP_10, True, make_lines(lines))
+
+
 INGREDIENTS: tuple[Callable[[Case], Case], ...] = (
     framed(FramingKind.TUNNEL),
     lambda case: case._replace(framing=case.framing._replace(faulty=True)),
-    lambda case: received(case.received.version, b"keep-alive, close")(case),
+    lambda case: case._replace(received=asked_to_close(case.received)),
     lambda case: case._replace(sent=facts(HTTP_11, False, b"close")),
     framed(FramingKind.UNTIL_CLOSE),
     lambda case: case._replace(unread=True),
     lambda case: case._replace(limit=Reason.DRAIN),
+    lambda case: case._replace(
+        role=Role.PROXY, proxy_connection_honoured=True, received=asked_by_netscape(case.received)
+    ),
     received(HTTP_10, b"x"),
     received(HTTP_11),
     lambda case: case._replace(role=Role.PROXY),

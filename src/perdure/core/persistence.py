@@ -70,6 +70,8 @@ class Case(NamedTuple):
     """Our own limit that has been reached."""
     http_10_honoured: bool = True
     """False where an operator distrusts the keep-alive option of HTTP/1.0 messages (S12)."""
+    proxy_connection_honoured: bool = False
+    """True of a proxy that persists with HTTP/1.0 clients which ask with Proxy-Connection (S13)."""
 
 
 class Row(NamedTuple):
@@ -91,14 +93,23 @@ def _asked_for_the_end(case: Case) -> bool:
     return case.sent.is_request and b"close" in case.sent.options
 
 
+def _said_to_a_proxy(case: Case, option: bytes) -> bool:
+    """True where we are a proxy, and a client of ours said this with Proxy-Connection (appendix C.2.2)."""
+    received = case.received
+    return case.role is Role.PROXY and received.is_request and option in received.proxy_options
+
+
 DECISION: Final = (
     Row(lambda case: case.framing.kind is FramingKind.TUNNEL, Reason.TUNNEL, "the response opened a tunnel"),
     Row(lambda case: case.framing.faulty, Reason.FAULTY_FRAMING, "the framing cannot be trusted"),
     Row(
-        lambda case: b"close" in case.received.options and not _asked_for_the_end(case),
+        lambda case: (
+            (b"close" in case.received.options and not _asked_for_the_end(case))
+            or _said_to_a_proxy(case, b"close")
+        ),
         Reason.CLOSE_RECEIVED,
-        "the close option was received, whatever else is listed; a client that had sent it first keeps to "
-        "the next row",
+        "the close option was received, whatever else is listed, by a proxy also in Proxy-Connection; a "
+        "client that had sent it first keeps to the next row",
     ),
     Row(lambda case: b"close" in case.sent.options, Reason.CLOSE_SENT, "the close option is in what we send"),
     Row(
@@ -112,6 +123,16 @@ DECISION: Final = (
         None,
         "a reason of our own to end: requests, age, drain, pressure, a CONNECT that we reject, a client "
         "that has closed its side and sent no more",
+    ),
+    Row(
+        lambda case: (
+            case.proxy_connection_honoured
+            and case.received.version < HTTP_11
+            and _said_to_a_proxy(case, b"keep-alive")
+        ),
+        Reason.PERSISTS_10,
+        "we are a proxy told to honour Proxy-Connection, and an HTTP/1.0 request asks with it to keep the "
+        "connection",
     ),
     Row(
         lambda case: (
@@ -163,6 +184,8 @@ def decide_plain(received: Facts, sent: Facts, framing: Framing, limit: Reason |
     """
     if limit is not None or framing.faulty or b"close" in received.options or b"close" in sent.options:
         return None
+    if received.proxy_options:
+        return None
     kind = framing.kind
     if kind is _UNTIL_CLOSE or kind is _TUNNEL:
         return None
@@ -189,7 +212,12 @@ SAY_KEEP_ALIVE_TO_PROXY: Final = Announcement((), b"", (b"keep-alive",))
 
 
 def announce_response(
-    reason: Reason, version: Version, announce: Announce, timeout: int | None, maximum: int | None
+    reason: Reason,
+    version: Version,
+    announce: Announce,
+    timeout: int | None,
+    maximum: int | None,
+    role: Role = Role.SERVER,
 ) -> Announcement:
     """What a response must say, given what was decided.
 
@@ -199,6 +227,8 @@ def announce_response(
         announce: to whom hints are stated; an HTTP/1.0 client always gets the option (R169).
         timeout: seconds we keep it idle, None for no hint.
         maximum: requests we still take on it, None for no hint.
+        role: ours; a proxy persists with HTTP/1.0 only where it was asked to with Proxy-Connection, and
+            says so in the same way (S13).
 
     RFC 9112 §9.6 (close), RFC 2068 §19.7.1 (keep-alive).
     """
@@ -206,6 +236,8 @@ def announce_response(
         return SAY_NOTHING
     if not reason.persists:
         return SAY_CLOSE
+    if reason is Reason.PERSISTS_10 and role is Role.PROXY:
+        return SAY_KEEP_ALIVE_TO_PROXY
     old = reason is Reason.PERSISTS_10 or version < HTTP_11
     if announce is Announce.ALWAYS or (old and announce is Announce.HTTP_10):
         hints = format_hints(timeout, maximum)

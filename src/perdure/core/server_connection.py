@@ -194,8 +194,9 @@ class ServerConnection(Connection):
         if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
             announcement = _hints_11(terms.keep_alive_timeout, self._requests_left())
         else:
+            left = self._requests_left()
             announcement = announce_response(
-                reason, request.version, terms.announce, terms.keep_alive_timeout, self._requests_left()
+                reason, request.version, terms.announce, terms.keep_alive_timeout, left, self.role
             )
         self._begin_sending(outgoing, length is not None)
         self.awaits_continue = False
@@ -264,10 +265,7 @@ class ServerConnection(Connection):
 
     @property
     def unmet_expectation(self) -> bool:
-        """True if the request expects what is not known here; HTTP/1.0 expects nothing.
-
-        RFC 9110 §10.1.1 (R158, R163).
-        """
+        """True if the request expects what is unknown; HTTP/1.0 expects nothing. RFC 9110 §10.1.1 (R163)."""
         facts = self._request_facts
         return facts.version >= HTTP_11 and any(one != b"100-continue" for one in facts.expectations)
 
@@ -288,13 +286,15 @@ class ServerConnection(Connection):
         Only a whole response tells what stays unread; but after a final response no 100 can be
         sent any more, and whether the content then comes is the client's choice (R161).
         """
-        request, sent = self._request_facts, head.facts
-        limit = self._limit_reached(head.status)
+        sent, limit = head.facts, self._limit_reached(head.status)
         unread = self.awaits_continue or (whole and self.unread_beyond(self._limits.drain_body))
-        plain = None if unread else decide_plain(request, sent, framing, limit)
-        if plain is not None:
-            return plain
-        return decide(Case(request, sent, self.role, framing, unread, limit, self._terms.http_10_honoured))
+        plain = None if unread else decide_plain(self._request_facts, sent, framing, limit)
+        return plain or decide(self._case(sent, framing, unread, limit))
+
+    def _case(self, sent: Facts, framing: Framing, unread: bool, limit: Reason | None) -> Case:
+        """This exchange, as far as persistence is concerned."""
+        honoured = self._terms.http_10_honoured, self._terms.proxy_connection_honoured
+        return Case(self._request_facts, sent, self.role, framing, unread, limit, *honoured)
 
     def needs_length(self, head: Response) -> bool:
         """True if the connection persists after this response only if it has a length of its own.
@@ -305,9 +305,8 @@ class ServerConnection(Connection):
         request = self._request_facts
         if request.version >= HTTP_11 or head.facts.lengths:
             return False
-        limit, honoured = self._limit_reached(head.status), self._terms.http_10_honoured
-        framed = framed_by_length(1)
-        return decide(Case(request, head.facts, self.role, framed, False, limit, honoured)).persists
+        limit = self._limit_reached(head.status)
+        return decide(self._case(head.facts, framed_by_length(1), False, limit)).persists
 
     def _limit_reached(self, status: int) -> Reason | None:
         if self.limit is not None:

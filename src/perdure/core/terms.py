@@ -16,9 +16,18 @@ class Terms:
         max_requests: exchanges on one connection, the last of which announces the close.
         announce: to whom hints are stated.
         http_10_honoured: False ignores the keep-alive option of HTTP/1.0 (S12).
+        proxy_connection_honoured: True lets a proxy persist with HTTP/1.0 clients that ask with
+            Proxy-Connection (S13).
     """
 
-    __slots__ = ("announce", "http_10_honoured", "keep_alive_timeout", "max_requests", "persist")
+    __slots__ = (
+        "announce",
+        "http_10_honoured",
+        "keep_alive_timeout",
+        "max_requests",
+        "persist",
+        "proxy_connection_honoured",
+    )
 
     def __init__(
         self,
@@ -28,12 +37,14 @@ class Terms:
         max_requests: int | None = None,
         announce: Announce = Announce.ALWAYS,
         http_10_honoured: bool = True,
+        proxy_connection_honoured: bool = False,
     ) -> None:
         self.persist = persist
         self.keep_alive_timeout = keep_alive_timeout
         self.max_requests = max_requests
         self.announce = announce
         self.http_10_honoured = http_10_honoured
+        self.proxy_connection_honoured = proxy_connection_honoured
 
 
 DEFAULT_TERMS: Final = Terms()

@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from perdure.core import Limits, Reason, ServerConnection, Terms
+from perdure.core import Limits, Reason, Role, ServerConnection, Terms
 from perdure.server.access_log import AccessLog, NotedConnection, host_of, open_access_log
 from perdure.server.settings import ServerSettings
 from perdure.wire.descriptors import RESERVED_DESCRIPTORS
@@ -39,7 +39,7 @@ class Registry:
     """What the connections of one server share.
 
     Attributes:
-        settings, limits, terms: of every connection.
+        settings, limits, terms, role: of every connection.
         connections: those that are open.
         idle: those of them between two exchanges, the least recently used first.
         parting: those that were idle and have been told the end, the first one first.
@@ -69,13 +69,15 @@ class Registry:
         "opened",
         "parting",
         "requests",
+        "role",
         "settings",
         "tasks",
         "terms",
     )
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, role: Role = Role.SERVER) -> None:
         self.settings = settings
+        self.role = role
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
         self.connections: set[Lifetime] = set()
@@ -98,7 +100,7 @@ class Registry:
     def new_protocol(self) -> ServerConnection:
         """The sans-I/O connection of a new connection; one that takes notes where a log is kept."""
         kind = ServerConnection if self.access_log is None else NotedConnection
-        return kind(self.limits, self.terms)
+        return kind(self.limits, self.terms, self.role)
 
     def admit(self, connection: Lifetime) -> int:
         """Enter a new connection; make room for it if there are too many.
