@@ -189,3 +189,28 @@ def test_a_thread_in_a_hurry_does_not_refuse_those_with_patience() -> None:
         assert isinstance(hasty.error, perdure.ConnectTimeout)
         waiting.join(10.0)
         assert texts == ["hello"]
+
+
+@pytest.mark.row("R108")
+def test_a_request_whose_dial_hangs_takes_the_connection_that_comes_back_meanwhile() -> None:
+    """Nothing accepts the second connection: its dial would take all of `connect_timeout`."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        pool = BlockingPool(ClientSettings(connect_timeout=20.0), BlockingNetwork(), ClientConnection)
+        origin = Origin("http", *listening.getsockname())
+        entry = pool.lease(origin, repeatable=True, fresh=False, timeout=None)
+        leased: list[object] = []
+
+        def ask() -> None:
+            leased.append(pool.lease(origin, repeatable=True, fresh=False, timeout=None))
+
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        while not pool.statistics().dialling:
+            pass
+        pool.release(entry, Reason.PERSISTS_11)
+        waiting.join(10.0)
+        assert leased == [entry]
+        pool.discard(entry, Reason.CANCELLED)
+        pool.close()
+    while pool.statistics().dialling:  # which is refused now
+        pass

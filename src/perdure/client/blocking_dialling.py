@@ -7,7 +7,8 @@ RFC 9110 §7.3 (routing a request), §9.3.6 (CONNECT).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
 from typing import Any
 
 from perdure.client.errors import ConnectError, ConnectTimeout, ExchangeError, ProxyError, connect_failure
@@ -131,3 +132,10 @@ def _ask(wire: StreamWire, opening: TunnelOpening, deadline: float) -> None:
             opening.receive_end()
         if opening.receive(octets):
             return
+
+
+def beside(dial: Callable[..., None], *arguments: Any) -> threading.Thread:
+    """Dial in a thread of its own, which no program waits for at its end. RFC 9112 §9.4."""
+    thread = threading.Thread(target=dial, args=arguments, daemon=True)
+    thread.start()
+    return thread

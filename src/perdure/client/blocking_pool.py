@@ -1,8 +1,8 @@
 """The ledger of the pool, driven by threads.
 
 One lock, around the ledger alone: nobody waits, dials, sends or closes while holding it. A thread
-that wants a connection dials it itself; one that has to wait sleeps on a bell of its own, and
-whoever sees a `Grant`, `Dial` or `Refuse` for its ticket rings it.
+that wants a connection dials it itself, unless one in use may come back before; one that waits
+sleeps on a bell, and whoever sees a `Grant`, `Dial` or `Refuse` for its ticket rings it.
 
 An exchange that is forgotten ends wherever the garbage collector finds it, within this lock too. So
 `discard` never waits: it lays the connection down, and whoever has the lock ends it before he takes
@@ -26,7 +26,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from perdure.client.bell import Bell
-from perdure.client.blocking_dialling import BlockingDialler
+from perdure.client.blocking_dialling import BlockingDialler, beside
 from perdure.client.blocking_handle import BlockingHandle
 from perdure.client.blocking_idle import Actions, Handled, IdleConnections
 from perdure.client.errors import ClientClosed, ConnectTimeout, ExchangeError, PoolTimeout
@@ -138,10 +138,8 @@ class BlockingPool:
             self._attend()
             raise ClientClosed(str(violation), violation.reason) from violation
         self._carry_out(actions)
-        threads = [threading.Thread(target=self._dial, args=(ticket, None)) for ticket in tickets]
-        for step in (threading.Thread.start, threading.Thread.join):
-            for thread in threads:
-                step(thread)
+        for thread in [beside(self._dial, ticket, None) for ticket in tickets]:
+            thread.join()
         with self._lock:
             there = self._ledger.count(origin)
         self._attend()
@@ -226,14 +224,13 @@ class BlockingPool:
         try:
             while True:
                 bell.clear()
-                if self._takes_a_dial(ticket):
-                    self._dial(ticket, None if timeout is None else timeout.connect)
+                self._take_a_dial(ticket, None if timeout is None else timeout.connect)
                 entry = self._taken(ticket)
                 if entry is not None:
                     return entry
                 if ticket.state is TicketState.REFUSED:
                     raise refusal(ticket)
-                if not self._dials[ticket] and not self._sleep(bell, deadline):
+                if not self._dials[ticket] and not self._sleep(bell, math.inf if ticket.dials else deadline):
                     raise PoolTimeout(f"{ticket.origin}: no connection became free in time")
         finally:
             self._give_up(ticket)
@@ -255,12 +252,17 @@ class BlockingPool:
         deadline = self._ledger.next_deadline()
         return math.inf if deadline is None else deadline
 
-    def _takes_a_dial(self, ticket: Ticket) -> bool:
+    def _take_a_dial(self, ticket: Ticket, timeout: float | None) -> None:
+        """Dial if the ledger wants it: here, or beside, where a connection in use may come back before."""
         with self._lock:
-            takes = self._dials[ticket] > 0
-            self._dials[ticket] -= takes
+            wanted = self._dials[ticket] > 0
+            self._dials[ticket] -= wanted
+            in_use = self._ledger.leased(ticket.origin)
         self._attend()
-        return takes
+        if wanted and in_use:
+            beside(self._dial, ticket, timeout)
+        elif wanted:
+            self._dial(ticket, timeout)
 
     def _taken(self, ticket: Ticket) -> Handled | None:
         with self._deciding():
@@ -296,6 +298,8 @@ class BlockingPool:
             raise
         else:
             self._enter(ticket, wire, began)
+        finally:
+            self._ring(ticket)  # its connection may be another's: it looks again how long to sleep
 
     def _dial_failed(self, ticket: Ticket, reason: Reason, error: ExchangeError | None = None) -> None:
         with self._deciding():
@@ -354,12 +358,12 @@ class BlockingPool:
                 self.ended(action.entry, action.reason)
                 action.entry.handle.wire.close()
                 continue
-            bell = self._bells.get(action.ticket)
-            if bell is not None:
-                bell.ring()
+            self._ring(action.ticket)
         self._attend()
 
-    # What happens to idle connections.
+    def _ring(self, ticket: Ticket) -> None:
+        if (bell := self._bells.get(ticket)) is not None:
+            bell.ring()
 
     def _spent(self, wire: StreamWire) -> None:
         """The watch found something on an idle connection."""
@@ -369,8 +373,6 @@ class BlockingPool:
             if handle is None or handle.entry.state is not EntryState.IDLE:
                 return  # who leases it sees for himself
             self._idle.look_at(handle.entry, now)
-
-    # What was laid down to be discarded.
 
     def _discard_later_ones(self) -> None:
         if self._later:

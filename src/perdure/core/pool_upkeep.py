@@ -141,6 +141,11 @@ class Upkeep(Assignment[Handle]):
         home = self._origins.get(origin)
         return len(home.entries) if home is not None else 0
 
+    def leased(self, origin: Hashable) -> int:
+        """How many connections to an origin are in use, or granted."""
+        home = self._origins.get(origin)
+        return len(home.entries) - len(home.idle) if home is not None else 0
+
     def expire(self, now: float) -> None:
         """Close every idle connection whose time has come, and end pauses. Call it at `next_deadline`."""
         while self._timers and self._timers[0][0] <= now:
