@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,22 @@ def test_an_option_that_no_request_knows_is_refused_by_name() -> None:
             ask()
     with pytest.raises(TypeError, match="timout: no option of a request; did you mean timeout"):
         client.get("http://a/", timout=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"data": "a=b"}, "form or query: a mapping or pairs expected, got 'a=b'"),
+        ({"params": 3}, "form or query: a mapping or pairs expected, got 3"),
+        ({"params": ["ab"]}, "form or query: a mapping or pairs expected, got 'ab' among them"),
+        ({"headers": "A: b"}, "headers: a mapping or pairs expected, got 'A: b'"),
+        (
+            {"headers": [("A", "b", "c")]},
+            "headers: a mapping or pairs expected, got ('A', 'b', 'c') among them",
+        ),
+        ({"headers": {"A": 1}}, "headers: text or octets expected, got 1"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_named(options: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(said)}$"):
+        lines(options)

@@ -63,6 +63,19 @@ def test_what_it_did_is_told_at_the_end_and_the_status_is_0(perdure: Perdure) ->
     assert program.counted["closes"] == {"peer_closed": 1}
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_replaced_servers_did_counts_as_well(perdure: Perdure, workers: str) -> None:
+    with serving("serve", ECHO, "--workers", workers, folder=TOP) as program:
+        for _ in range(4):
+            perdure("get", "-n", "3", program.url)
+        program.process.send_signal(signal.SIGHUP)
+        for _ in range(4):
+            perdure("get", "-n", "3", program.url)
+        assert program.end() == 0
+    assert (program.counted["connections"], program.counted["requests"]) == (8, 24)
+    assert sum(program.counted["closes"].values()) == 8
+
+
 def test_flags_override_the_file(tmp_path: Path) -> None:
     (tmp_path / "perdure.toml").write_text(
         '[serve]\ntarget = "."\nidle_timeout = 9\nmax_requests = 8\n', encoding="utf-8"

@@ -196,6 +196,11 @@ def test_an_address_in_use_is_an_error_and_nothing_is_left(play: Play) -> None:
     play(scene)
 
 
+def test_the_name_of_an_application_is_none() -> None:
+    with pytest.raises(TypeError, match="an ASGI application expected, got 'app:app'"):
+        Server("app:app")  # type: ignore[arg-type]
+
+
 def test_a_server_of_another_kind_says_what_answers() -> None:
     with pytest.raises(NotImplementedError):
         ListeningServer(ServerSettings(), "127.0.0.1:0").make_connection()

@@ -56,9 +56,19 @@ def test_what_python_gives_is_checked_as_a_file_or_a_flag_is(name: str, value: A
 
 
 def test_what_python_gives_gets_the_type_that_the_setting_says() -> None:
-    given: dict[str, Any] = {"idle_timeout": 30, "proxy_protocol": ["::1"], "access_log_file": "log"}
+    given: dict[str, Any] = {
+        "idle_timeout": 30,
+        "proxy_protocol": ["::1"],
+        "access_log_file": "log",
+        "access_log": "json",
+    }
     settings = ServerSettings(**given, max_age=None)
     assert (settings.idle_timeout, type(settings.idle_timeout)) == (30.0, float)
     assert (settings.proxy_protocol, settings.max_age) == (("::1",), None)
     assert settings.access_log_file == Path("log")
-    assert ServerSettings(access_log_file=Path("log")).access_log_file == Path("log")
+    assert ServerSettings(access_log="json", access_log_file=Path("log")).access_log_file == Path("log")
+
+
+def test_a_file_for_a_log_that_is_off_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r'^access_log_file: "combined" or "json" expected in access_log'):
+        ServerSettings(access_log_file=Path("log"))

@@ -23,7 +23,7 @@ from perdure.client.request import NOTHING_SAID
 from perdure.client.request import Request as Model
 from perdure.client.settings import ClientSettings
 from perdure.client.timeouts import Timeout, TimeoutSource, timeout_of
-from perdure.client.urls import Location, Parameters, joined, locate, with_parameters
+from perdure.client.urls import Location, Parameters, joined, locate, pairs_of, with_parameters
 from perdure.core.errors import LocalViolation
 from perdure.core.events import Request
 from perdure.core.fields import FieldLine, make_line
@@ -362,14 +362,14 @@ def merged(defaults: Iterable[FieldLine], headers: HeaderSource | None) -> list[
 
 
 def _pairs(headers: HeaderSource | None) -> Iterable[tuple[str | bytes, str | bytes | None]]:
-    if headers is None:
-        return ()
-    return headers.items() if isinstance(headers, Mapping) else headers
+    return () if headers is None else pairs_of(headers, "headers")
 
 
 def _octets(text: str | bytes) -> bytes:
     if isinstance(text, bytes):
         return text
+    if not isinstance(text, str):
+        raise TypeError(f"headers: text or octets expected, got {text!r:.60}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

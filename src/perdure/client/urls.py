@@ -9,9 +9,9 @@ RFC 9110 §4.2 (schemes), RFC 9112 §3.2.1 (origin-form), §3.2 (Host), RFC 3986
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode, urljoin
 
 from perdure.client.errors import InvalidURL
@@ -207,12 +207,28 @@ def form_encoded(values: Mapping[str, object] | Iterable[tuple[str, object]]) ->
 
 def form_pairs(values: Mapping[str, object] | Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """The same pairs, before they are encoded."""
-    pairs = values.items() if isinstance(values, Mapping) else values
     found: list[tuple[str, object]] = []
-    for name, value in pairs:
+    for name, value in pairs_of(values, "form or query"):
         members = value if isinstance(value, list | tuple) else (value,)
         found.extend((name, _text(member)) for member in members)
     return found
+
+
+def pairs_of(values: Any, what: str) -> Iterable[tuple[Any, Any]]:
+    """The pairs of a mapping, or of an iterable of pairs.
+
+    Raises:
+        TypeError: it is neither; the message begins with `what`.
+    """
+    if isinstance(values, Mapping):
+        return values.items()
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{what}: a mapping or pairs expected, got {values!r:.60}")
+    pairs = list(values)
+    for pair in pairs:
+        if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise TypeError(f"{what}: a mapping or pairs expected, got {pair!r:.60} among them")
+    return pairs
 
 
 def _text(value: object) -> object:

@@ -85,15 +85,14 @@ def run_server(
     Returns:
         The exit status.
     """
+    from perdure.commands.totals import Totals
     from perdure.server import process
 
     latest = Latest(read)
     options = latest.value[0]
-    made: list[ListeningServer] = []
 
     def factory(sockets: Sequence[BoundSocket] | None) -> ListeningServer:
-        made.append(make(sockets, latest.value))
-        return made[-1]
+        return make(sockets, latest.value)
 
     def announce(urls: list[str]) -> None:
         if manner.json:
@@ -101,14 +100,19 @@ def run_server(
             return
         print(f"{what} at {', '.join(urls)}", flush=True)
 
-    try:
-        status = process.run(
-            factory, announce, binds=options.bind, workers=options.workers, renew=latest.renew
-        )
-    except ValueError as error:  # an address that is none
-        raise CouldNot(str(error)) from error
-    if made:
-        tell_end(manner, made[-1])
+    with Totals() as totals:
+        try:
+            status = process.run(
+                factory,
+                announce,
+                binds=options.bind,
+                workers=options.workers,
+                renew=latest.renew,
+                ended=lambda server: totals.note(server.registry),
+            )
+        except ValueError as error:  # an address that is none
+            raise CouldNot(str(error)) from error
+        totals.tell(manner)
     return status
 
 
@@ -127,19 +131,6 @@ class Latest(Generic[T]):
             logger.error("%s; the settings stay as they were", error)
             return False
         return True
-
-
-def tell_end(manner: Manner, server: ListeningServer) -> None:
-    """Say what a server did: to a machine, or with -v to a person."""
-    registry = server.registry
-    if manner.json:
-        closes = {reason.word: count for reason, count in registry.closes.most_common()}
-        totals = {"connections": registry.opened, "requests": registry.requests, "closes": closes}
-        print_json({"event": "ended", **totals})
-        return
-    logger.info("%d connections, %d requests", registry.opened, registry.requests)
-    for reason, count in registry.closes.most_common():
-        logger.info("%7d %-16s %s", count, reason.word, reason)
 
 
 def load_target(target: str) -> Application:

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from perdure.core import Reason
@@ -31,12 +32,17 @@ logger = logging.getLogger("perdure.server")
 
 __all__ = ["Announcement", "ServerFactory", "bind_slots", "run", "serve_until_signal"]
 
+Ended: TypeAlias = Callable[[ListeningServer], None]
 Closing: TypeAlias = "dict[asyncio.Task[None], ListeningServer]"
 """Servers by the tasks that close them."""
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 RENEWING: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 CUTTING_SECONDS: Final = 3.0
 """How long what is left may take to end once it was cut off."""
+
+
+def forget(server: ListeningServer) -> None:
+    """Tell nobody that a server has ended."""
 
 
 def run(
@@ -46,6 +52,7 @@ def run(
     binds: Sequence[str] = (),
     workers: int = 1,
     renew: Callable[[], bool] | None = None,
+    ended: Ended = forget,
 ) -> int:
     """Run a server in this process, or in `workers` processes below it.
 
@@ -56,6 +63,7 @@ def run(
         workers: processes.
         renew: called at SIGHUP before a server is made anew, in the process that was told; False
             where nothing has changed, so that workers stay.
+        ended: told of each server that has ended, in the process that ran it.
 
     Returns:
         The exit status: 0 after a drain, 1 if the workers cannot be kept running.
@@ -70,7 +78,8 @@ def run(
     release = leave_sockets if inherited else release_sockets
     try:
         if workers > 1:
-            return Supervisor(factory, _notifying(announce), slots, serve_as_worker, renew, release).run()
+            serve = partial(serve_as_worker, ended=ended)
+            return Supervisor(factory, _notifying(announce), slots, serve, renew, release).run()
 
         def make() -> ListeningServer:
             # Each server closes its own; ours stay open for its successor.
@@ -89,7 +98,8 @@ def run(
 
         sockets = slots[0]
         successor = make_anew if sockets else None
-        run_loop(serve_until_signal(make(), _notifying(announce), successor, lambda: release(sockets)))
+        before_closing = partial(release, sockets)
+        run_loop(serve_until_signal(make(), _notifying(announce), successor, before_closing, ended=ended))
         return 0
     finally:
         release({bound for slot in slots for bound in slot})
@@ -130,11 +140,11 @@ def bind_slots(binds: Sequence[str], workers: int) -> list[list[BoundSocket]]:
     return slots
 
 
-def serve_as_worker(server: ListeningServer, announce: Announcement) -> None:
+def serve_as_worker(server: ListeningServer, announce: Announcement, ended: Ended = forget) -> None:
     """Serve in a process below a supervisor: only that tells it to end."""
     # A terminal's Ctrl-C reaches every process; ours is told by SIGTERM, once for each Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_loop(serve_until_signal(server, announce, ending=(signal.SIGTERM,)))
+    run_loop(serve_until_signal(server, announce, ending=(signal.SIGTERM,), ended=ended))
 
 
 async def serve_until_signal(
@@ -144,6 +154,7 @@ async def serve_until_signal(
     before_closing: Callable[[], None] = lambda: None,
     *,
     ending: Sequence[signal.Signals] = ENDING,
+    ended: Ended = forget,
 ) -> None:
     """Serve until told to end, then drain; told again, cut off what is left.
 
@@ -151,6 +162,7 @@ async def serve_until_signal(
         successor: makes the server that takes over at SIGHUP; None: SIGHUP ends as SIGTERM does.
         before_closing: called once it is told to end, before anything ends: releases the sockets that the
             servers' own are copies of, so that nobody new comes to the queue which they empty.
+        ended: told of each server once it has closed.
 
     Raises: what `server.start` raises.
     """
@@ -161,7 +173,7 @@ async def serve_until_signal(
     for number in watched:
         _watch(loop, number, told)
     try:
-        closing = await _serve(server, announce, successor, told)
+        closing = await _serve(server, announce, successor, told, ended)
         notify("STOPPING=1")
         before_closing()
         await _wait_closed(closing, told)
@@ -175,6 +187,7 @@ async def _serve(
     announce: Announcement,
     successor: Callable[[], ListeningServer] | None,
     told: asyncio.Queue[int],
+    ended: Ended,
 ) -> Closing:
     """Serve until told to end: the servers, as they close."""
     closing: Closing = {}
@@ -188,10 +201,17 @@ async def _serve(
         except Exception as error:
             logger.error("making the server anew failed, so it stays as it was: %s", error)
             continue
-        closing[asyncio.create_task(server.close())] = server
+        closing[asyncio.create_task(_close(server, ended))] = server
         server = renewed
-    closing[asyncio.create_task(server.close())] = server
+    closing[asyncio.create_task(_close(server, ended))] = server
     return closing
+
+
+async def _close(server: ListeningServer, ended: Ended) -> None:
+    try:
+        await server.close()
+    finally:
+        ended(server)
 
 
 async def _unless_told(starting: Coroutine[Any, Any, None], told: asyncio.Queue[int]) -> bool:

@@ -152,7 +152,9 @@ class Server(ListeningServer):
         bind: "HOST:PORT" (port 0: any free one) or "unix:PATH", or several.
         settings: every name of `ApplicationSettings`, such as idle_timeout=30.0 (seconds).
 
-    Raises, on entering: BindFailed, AddressInUse; StartupFailed if the application says so.
+    Raises:
+        TypeError: the application cannot be called; `perdure serve` takes names of applications.
+        BindFailed, AddressInUse: on entering; StartupFailed if the application says so.
     """
 
     def __init__(
@@ -166,6 +168,8 @@ class Server(ListeningServer):
         sockets: Sequence[BoundSocket] | None = None,
         **settings: Any,
     ) -> None:
+        if not callable(application):
+            raise TypeError(f"application: an ASGI application expected, got {application!r:.60}")
         super().__init__(
             ApplicationSettings(**settings),
             bind,

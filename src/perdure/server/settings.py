@@ -78,7 +78,7 @@ class ServerSettings:
     access_log: Literal["off", "combined", "json"] = "off"
     """A line for each exchange, and one for each connection's end with its reason (Apache's combined)."""
     access_log_file: Path | None = None
-    """Where the access log is appended. none: standard output."""
+    """Where the access log, which has to be on, is appended. none: standard output."""
     drain_grace: Seconds = 5.0
     """At shutdown: how long idle connections may still send one last request."""
     drain_timeout: Seconds = 30.0
@@ -86,6 +86,8 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.access_log_file is not None and self.access_log == "off":
+            raise ValueError('access_log_file: "combined" or "json" expected in access_log, got "off"')
 
     def limits(self) -> Limits:
         """The sizes, as the protocol core wants them."""
