@@ -15,7 +15,7 @@ from perdure.core import (
     make_lines,
 )
 from perdure.core.limits import SERVER_LIMITS
-from perdure.core.server_connection import MOST_PREPARED
+from perdure.core.server_repeats import MOST_PREPARED
 from perdure.core.writer import block
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

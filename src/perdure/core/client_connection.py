@@ -9,22 +9,19 @@ RFC 9112 §4 (responses), §9.2 (association), §9.3 (persistence), §9.3.2 (pip
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from perdure.core import writer
-from perdure.core.connection import Connection
+from perdure.core.client_repeats import ClientRepeats
 from perdure.core.errors import RemoteViolation
-from perdure.core.events import NO_LINES, Data, Event, Interim, Request, Response, Said
-from perdure.core.fields import HTTP_11, UPGRADE, Facts, FieldLine
+from perdure.core.events import NO_LINES, Event, Interim, Request, Response, Said
+from perdure.core.fields import HTTP_11, UPGRADE, Facts
 from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
 from perdure.core.persistence import (
     Case,
     NextHop,
-    Role,
     announce_request,
     decide,
     decide_plain,
@@ -41,24 +38,9 @@ _NONE, _LENGTH = FramingKind.NONE, FramingKind.LENGTH
 _PERSISTS_11 = Reason.PERSISTS_11
 PERSISTENCE_OPTIONS: Final = (b"close", b"keep-alive")
 _ORIGIN = NextHop.ORIGIN
-REMEMBERED_HEAD_OCTETS: Final = 2048
-"""A longer response head is not compared with the next one of its connection."""
 
 
-class Before(NamedTuple):
-    """A response that left its connection persistent, for the next one to be compared with."""
-
-    head: bytes
-    """With its blank line."""
-    method: bytes
-    """Of the request."""
-    sent: Facts
-    """Of the request."""
-    response: Response
-    reason: Reason
-
-
-class ClientConnection(Connection):
+class ClientConnection(ClientRepeats):
     """A connection whose peer sends responses. RFC 9112 §9.
 
     Attributes:
@@ -68,27 +50,12 @@ class ClientConnection(Connection):
         kept_by_option: True while it persists because our keep-alive option was answered.
     """
 
-    __slots__ = (
-        "_before",
-        "_close_sent",
-        "_interims",
-        "_outstanding",
-        "_stray",
-        "kept_by_option",
-        "next_hop",
-        "peer_speaks_11",
-    )
+    __slots__ = ("kept_by_option", "peer_speaks_11")
 
     def __init__(self, limits: Limits = CLIENT_LIMITS, terms: Terms = DEFAULT_TERMS) -> None:
-        super().__init__(Role.CLIENT, limits, terms)
+        super().__init__(limits, terms)
         self.peer_speaks_11 = False
-        self._before: Before | None = None
-        self.next_hop = _ORIGIN
         self.kept_by_option = False
-        self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
-        self._close_sent = False
-        self._interims = 0
-        self._stray = 0
 
     @property
     def outstanding(self) -> int:
@@ -116,44 +83,6 @@ class ClientConnection(Connection):
         if self.peer_state is _SENDING:
             return self.response_framing.kind is FramingKind.UNTIL_CLOSE
         return self.peer_state is _IDLE and self.persists and not self.response_begun
-
-    def receive(self, octets: bytes) -> list[Event]:
-        """As `Connection.receive`. RFC 9112 §9.2.
-
-        Who asks for the same thing again is mostly told the same within a second (the Date is part of
-        it). One whole response that begins as the one before costs 1.5 µs instead of 9, since nothing
-        about it has to be decided anew (bench/bench_client.py).
-        """
-        before = self._before
-        if before is not None and octets.startswith(before.head) and self._is_like(before):
-            response = before.response
-            content = octets[len(before.head) :]
-            if len(content) == response.framing.length:
-                self.reason = before.reason
-                self.response_framing = response.framing
-                self.peer_state = _DONE
-                self._reader.phase = _PHASE_DONE
-                return [response, Data(content, True)] if content else [response]
-        return super().receive(octets)
-
-    def _is_like(self, before: Before) -> bool:
-        """Say whether what decided about the response before is all the same for this one."""
-        outstanding, reader = self._outstanding, self._reader
-        if len(outstanding) != 1 or self.peer_state is not _IDLE or self.limit is not None:
-            return False
-        method, sent, _ = outstanding[0]
-        if sent is not before.sent or method != before.method:
-            return False
-        return reader.start >= len(reader.buffer) and not self._interims
-
-    def _remember(self, head: bytes, response: Response) -> None:
-        """Keep a response for the next one to be compared with, if its head can tell everything."""
-        kind, reason = response.framing.kind, self.reason
-        if reason is None or not self.persists or len(head) > REMEMBERED_HEAD_OCTETS:
-            return
-        if (kind is _LENGTH or kind is _NONE) and len(self._outstanding) == 1:
-            method, sent, _ = self._outstanding[0]
-            self._before = Before(head + b"\r\n\r\n", method, sent, response, reason)
 
     def _read_head(self, events: list[Event]) -> None:
         if not self._outstanding:
@@ -243,35 +172,6 @@ class ClientConnection(Connection):
         if self._outstanding:
             self._incomplete("before its response")
         self.end(Reason.PEER_CLOSED)
-
-    def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
-        """As `Connection.send_whole`. RFC 9112 §6.2.
-
-        A request that was said before, on a connection where nothing else is under way, costs 0.5 µs
-        instead of 0.9 (bench/bench_client.py).
-        """
-        if type(head) is Request and head.prepared is not None and self._may_say_again():
-            said = head.prepared.get((len(content), self._terms.persist))
-            if said is not None:
-                octets, self._outgoing, sent, self._close_sent = said
-                self.reason = None
-                self._interims = self._stray = 0
-                self._outstanding.append((head.method, sent, head.fields))
-                self.own_state = _DONE
-                return octets + content if content else octets
-        return super().send_whole(head, content)
-
-    def _may_say_again(self) -> bool:
-        """True if a request that was said before may be said now as it was."""
-        reason = self.reason
-        return (
-            self.own_state is _IDLE
-            and self.peer_state is _IDLE
-            and (reason is None or reason is _PERSISTS_11)
-            and self.limit is None
-            and not (self._close_sent or self.half_closed)
-            and self.next_hop is _ORIGIN
-        )
 
     def _send_head(self, head: Request | Response, length: int | None) -> bytes:
         pipelined = self.own_state is _DONE and bool(self._outstanding)

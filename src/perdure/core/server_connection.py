@@ -7,28 +7,23 @@ RFC 9112 §3 (requests), §9.3 (persistence), §9.6 (announcing a close); RFC 91
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
 
 from perdure.core import writer
-from perdure.core.connection import NO_REQUEST, Connection
+from perdure.core.connection import NO_REQUEST
 from perdure.core.errors import RemoteViolation
-from perdure.core.events import Event, Interim, Prepared, Request, Response
+from perdure.core.events import Event, Interim, Request, Response
 from perdure.core.fields import HTTP_11, UPGRADE, Facts, split_list
 from perdure.core.framing import (
     NO_CONTENT,
     Framing,
-    Outgoing,
     framed_by_length,
     request_framing,
     response_to_send,
 )
-from perdure.core.heads import RequestHeads
-from perdure.core.keepalive import format_hints
 from perdure.core.limits import SERVER_LIMITS, Limits
 from perdure.core.persistence import (
     SAY_NOTHING,
     Announce,
-    Announcement,
     Case,
     Role,
     announce_response,
@@ -37,6 +32,7 @@ from perdure.core.persistence import (
 )
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
+from perdure.core.server_repeats import ServerRepeats, hints_11
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
 
@@ -51,40 +47,20 @@ _remembered_framing = lru_cache(512)(response_to_send)
 _remembered_request_framing = lru_cache(512)(request_framing)
 
 
-MOST_PREPARED: Final = 64
-"""Ways of sending one response that are remembered: by request facts, method and length."""
-
-
-@lru_cache(4096)
-def _hints_11(timeout: int | None, maximum: int | None) -> Announcement:
-    """What a response says to an HTTP/1.1 client whose connection persists, hints being stated."""
-    hints = format_hints(timeout, maximum)
-    return Announcement((b"keep-alive",), hints) if hints else SAY_NOTHING
-
-
-@lru_cache(4096)
-def _end_of_head_11(timeout: int | None, maximum: int | None) -> bytes:
-    """What is said of persistence in that case, and the blank line."""
-    return writer.connection_lines(*_hints_11(timeout, maximum)) + b"\r\n"
-
-
-class ServerConnection(Connection):
+class ServerConnection(ServerRepeats):
     """A connection whose peer sends requests. RFC 9112 §9.
 
     Attributes:
         awaits_continue: True while the client waits for a 100 before it sends content (R159).
     """
 
-    __slots__ = ("_heads", "_request_facts", "_request_method", "awaits_continue")
+    __slots__ = ("awaits_continue",)
 
     def __init__(
         self, limits: Limits = SERVER_LIMITS, terms: Terms = DEFAULT_TERMS, role: Role = Role.SERVER
     ) -> None:
-        super().__init__(role, limits, terms)
+        super().__init__(limits, terms, role)
         self.awaits_continue = False
-        self._heads = RequestHeads(limits)
-        self._request_facts: Facts = NO_REQUEST
-        self._request_method = b""
 
     def unread_beyond(self, octets: int) -> bool:
         """True if more request content is known to come than may be read and dropped.
@@ -99,16 +75,10 @@ class ServerConnection(Connection):
     def receive(self, octets: bytes) -> list[Event]:
         """As `Connection.receive`."""
         if self.peer_state is _IDLE:
-            reader, heads = self._reader, self._heads
-            request = heads.request
-            # The head before once more: 2.3 µs less (bench/bench_exchange.py).
-            if request is not None and octets == heads.octets and reader.start >= len(reader.buffer):
-                reader.empty_lines = 0
-                self._request_method, self._request_facts = request.method, request.facts
-                self.peer_state = _DONE
-                reader.phase = _PHASE_DONE
+            request = self.receive_again(octets)
+            if request is not None:
                 return [request]
-            if reader.is_whole_head(octets, self._limits.max_line):
+            if self._reader.is_whole_head(octets, self._limits.max_line):
                 events: list[Event] = []
                 try:
                     self._begin_request(octets, events)
@@ -192,7 +162,7 @@ class ServerConnection(Connection):
                 self._prepare(head, prepared, outgoing, length)
         terms = self._terms
         if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
-            announcement = _hints_11(terms.keep_alive_timeout, self._requests_left())
+            announcement = hints_11(terms.keep_alive_timeout, self._requests_left())
         else:
             left = self._requests_left()
             announcement = announce_response(
@@ -216,52 +186,6 @@ class ServerConnection(Connection):
     def _requests_left(self) -> int | None:
         most = self._terms.max_requests
         return None if most is None else most - self.exchanges - 1
-
-    def _prepare(self, head: Response, prepared: Prepared, outgoing: Outgoing, length: int | None) -> None:
-        """Remember how a response is sent after which the connection persists, or ends as it was asked to."""
-        terms, reason = self._terms, self.reason
-        if head.block is None or outgoing.drop_length or len(prepared) >= MOST_PREPARED:
-            return
-        octets = writer.status_line(head.status, head.reason_phrase) + head.block + outgoing.line
-        if reason is _PERSISTS_11 and terms.announce is _ALWAYS:
-            if terms.max_requests is None:
-                octets += _end_of_head_11(terms.keep_alive_timeout, None)
-        elif reason is _CLOSE_RECEIVED:
-            octets += writer.connection_lines((b"close",), b"") + b"\r\n"
-        else:
-            return
-        prepared[self._request_facts, self._request_method, length] = terms, reason, outgoing, octets
-
-    def _send_prepared(self, prepared: Prepared, length: int | None) -> bytes | None:
-        """Send a head as it was sent before, if nothing of this exchange asks for another look.
-
-        Framing, status line, decision and head are one look-up: 2 µs less (bench/bench_server.py).
-        """
-        if (
-            self.reason is not None
-            or self.peer_state is not _DONE
-            or self.limit is not None
-            or self.half_closed
-        ):
-            return None
-        known = prepared.get((self._request_facts, self._request_method, length))
-        if known is None or known[0] is not self._terms:
-            return None
-        _, reason, outgoing, octets = known
-        most = self._terms.max_requests
-        if most is not None and reason is _PERSISTS_11:
-            left = most - self.exchanges - 1
-            if left <= 0:
-                return None
-            octets += _end_of_head_11(self._terms.keep_alive_timeout, left)
-        self.response_framing = outgoing.framing
-        self.reason = reason
-        if length is None:
-            self._begin_sending(outgoing, False)
-        else:
-            self._outgoing = outgoing
-            self.own_state = _DONE
-        return octets
 
     @property
     def unmet_expectation(self) -> bool:
@@ -335,59 +259,6 @@ class ServerConnection(Connection):
         if interim.status == 100:
             self.awaits_continue = False
         return writer.head(line, interim.fields, SAY_NOTHING, b"", True)
-
-    def rest(self) -> bool:
-        """Begin to await the next request, if nothing of it has arrived: `next_cycle` in one step.
-
-        Returns:
-            False where there is more to do than that, by `next_cycle`; nothing was done.
-
-        RFC 9112 §9.3.
-        """
-        reader, reason = self._reader, self.reason
-        if (
-            (reason is not _PERSISTS_11 and reason is not _PERSISTS_10)
-            or self.own_state is not _DONE
-            or self.peer_state is not _DONE
-            or self.half_closed
-            or reader.waiting_octets
-        ):
-            return False
-        self.exchanges += 1
-        self.own_state = self.peer_state = _IDLE
-        self._request_method, self._request_facts = b"", NO_REQUEST
-        self.reason = None
-        reader.phase = _HEAD
-        return True
-
-    def next_request(self) -> Request | None:
-        """Begin the next exchange, if its request has arrived and says what the last one said.
-
-        `next_cycle` in one step, without reading the same head again: 3 µs less for each of a
-        pipeline's requests (bench/bench_exchange.py).
-
-        Returns:
-            None where there is more to do than that, by `next_cycle`; nothing was done.
-
-        RFC 9112 §9.3.2.
-        """
-        reader, request, reason = self._reader, self._heads.request, self.reason
-        if (
-            request is None
-            or (reason is not _PERSISTS_11 and reason is not _PERSISTS_10)
-            or self.own_state is not _DONE
-            or self.peer_state is not _DONE
-            or self.half_closed
-        ):
-            return None
-        octets = self._heads.octets
-        if octets is None or not reader.buffer.startswith(octets, reader.start):
-            return None
-        reader.start += len(octets)
-        self.exchanges += 1
-        self.own_state = _IDLE
-        self.reason = None
-        return request
 
     def _exchange_over(self) -> None:
         self.own_state = _IDLE

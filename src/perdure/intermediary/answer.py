@@ -35,6 +35,7 @@ from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import forward_interim, forward_trailers
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
+from perdure.intermediary.remembered import RememberedResponse
 from perdure.intermediary.shared import Shared
 from perdure.server.gathering import Gathering
 
@@ -74,20 +75,17 @@ class Answer:
         "wire",
     )
 
-    def __init__(
-        self, inbound: GatewayConnection, shared: Shared, origin: OriginServer, request: Request
-    ) -> None:
-        self._inbound = inbound
-        self._shared = shared
-        self._request = request
-        self._gathering: Gathering | None = None
-        self.wire: OriginWire | None = None
-        self.answered = False
-        self.response: Response | None = None
-        self.begun = False
-        self.over = False
-        self.origin = origin
-        origin.outstanding += 1
+    # Set by `Exchange`, all at once: a method of its own for them costs 0.3 µs of each request.
+    _inbound: GatewayConnection
+    _shared: Shared
+    _request: Request
+    _gathering: Gathering | None
+    wire: OriginWire | None
+    answered: bool
+    response: Response | None
+    begun: bool
+    over: bool
+    origin: OriginServer
 
     def origin_failed(self, reason: Reason, details: str = "") -> None:
         """What came cannot be forwarded."""
@@ -110,6 +108,29 @@ class Answer:
         if wire is not None:
             wire.deadline = wire.now() + wire.read_timeout
             wire.resume_reading()
+
+    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
+        """Pass on a whole response with a head that was passed on before; the wire awaits its next request.
+
+        As `origin_sent`, without looking at anything again (bench/bench_forward.py).
+        """
+        wire, origin, inbound = self.wire, self.origin, self._inbound
+        assert wire is not None
+        self.response = remembered.received
+        self.answered = True
+        self.wire = wire.exchange = None
+        wire.deadline = math.inf
+        self.over = True
+        origin.old = remembered.old
+        origin.outstanding -= 1
+        inbound.exchange = None
+        if wire.reading_paused:
+            wire.resume_reading()
+        hints = remembered.hints
+        reason = wire.protocol.reason or PEER_CLOSED  # it persists, or the head would not have been the same
+        origin.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
+        if not inbound.respond_again(remembered.forwarded, content):
+            self._respond(inbound, remembered.forwarded, content)
 
     def origin_sent(self, events: list[Event]) -> None:
         """Pass on what the origin sent."""

@@ -77,13 +77,14 @@ class GatewayConnection(InboundConnection):
                 if not self._answers_itself(request):
                     self._forward(request, self._shared.destinations.choose(request, self._hop))
                 return
-            origin = self._shared.destinations.choose(request, self._hop)
-            remembered = self._remembered
+            shared, remembered = self._shared, self._remembered
+            origin = shared.destinations.choose(request, self._hop)
             again = remembered.forward(request, origin.rules) if remembered is not None else None
             if again is None:
                 self._forward(request, origin)
             else:
-                self._begin_exchange(origin, request, again)
+                exchange = self.exchange = Exchange(self, shared, origin, request, again)
+                exchange.begin()
         except Refused as refused:
             self.refuse_with(refused.row, refused.fields)
         except RemoteViolation as violation:

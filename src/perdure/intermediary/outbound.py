@@ -84,7 +84,12 @@ class OriginWire(PooledWire):
 
     def data_received(self, octets: bytes) -> None:
         """Feed the protocol; hand what it makes of it to the exchange."""
-        exchange = self.exchange
+        exchange, remembered = self.exchange, self._remembered
+        if remembered is not None and exchange is not None:
+            content = self.protocol.hear_again(octets, remembered.received)
+            if content is not None:
+                exchange.said_again(remembered, content)
+                return
         try:
             events = self.protocol.receive(octets)
         except RemoteViolation as violation:

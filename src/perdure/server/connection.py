@@ -28,6 +28,7 @@ from perdure.core import (
     Reason,
     RemoteViolation,
     Request,
+    Response,
     ServerConnection,
     State,
 )
@@ -83,6 +84,12 @@ class InboundConnection(Lifetime):
 
     def data_received(self, octets: bytes) -> None:
         """Feed the protocol and act on its events."""
+        if self.phase is IDLE:
+            request = self.protocol.receive_again(octets)
+            if request is not None:
+                del self.registry.idle[self]
+                self._begin(request)
+                return
         try:
             events = self.protocol.receive(octets)
         except RemoteViolation as violation:
@@ -140,6 +147,27 @@ class InboundConnection(Lifetime):
         if self.tls or request.target[:6].lower() != b"https:":
             return False
         self.refuse(421, "a secured resource was asked for on a connection that is not (9110 §7.4)")
+        return True
+
+    def respond_again(self, response: Response, content: bytes) -> bool:
+        """Send a whole response as it was sent before, and become idle: `respond` in one step.
+
+        Returns:
+            False where there is more to do than that, by `respond`: nothing was done.
+        """
+        if (
+            self.phase is not ANSWER
+            or self.writing_paused
+            or self._cycling
+            or self._cork.pieces
+            or self._noted
+        ):
+            return False
+        octets = self.protocol.answer_again(response, content)
+        if octets is None:
+            return False
+        self.write(octets)
+        self._fall_idle(self.now())
         return True
 
     # Exchanges.

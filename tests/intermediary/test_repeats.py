@@ -1,0 +1,141 @@
+"""A head that is the one before takes a short way; what each connection says stays its own all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.wire.raw import RawPeer
+from tests.intermediary.conftest import OK, Play, Stage, answer, status, value, values
+
+DATED = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\n"
+
+
+def get(cookie: bytes, more: bytes = b"") -> bytes:
+    return b"GET /a HTTP/1.1\r\nHost: a\r\nCookie: " + cookie + b"\r\n" + more + b"\r\n"
+
+
+async def exchange(
+    client: RawPeer, inner: RawPeer, octets: bytes, response: bytes = DATED + b"ok"
+) -> tuple[bytes, bytes, bytes]:
+    """What the origin got, and what the client got: head and content."""
+    client.send(octets)
+    head = await inner.receive_until(b"\r\n\r\n")
+    inner.send(response)
+    return head, *await answer(client)
+
+
+def test_heads_said_again_reach_the_origin_as_the_first_one_did(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, first = await stage.asked(get(b"one"))
+        inner.send(DATED + b"ok")
+        began, _ = await answer(client)
+        for number in range(4):
+            head, back, content = await exchange(client, inner, get(b"one"), DATED + b"%02d" % number)
+            assert head == first
+            assert content == b"%02d" % number
+            kept = [line for line in back.split(b"\r\n") if not line.startswith(b"Keep-Alive")]
+            assert kept == [line for line in began.split(b"\r\n") if not line.startswith(b"Keep-Alive")]
+
+    play(scene)
+
+
+@pytest.mark.row("R64")
+def test_two_clients_on_one_connection_to_the_origin_each_keep_their_own_fields(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        one, inner, _ = await stage.asked(get(b"one"))
+        inner.send(DATED + b"11")
+        await answer(one)
+        other = await stage.client()
+        for _ in range(4):
+            for client, name in ((one, b"one"), (other, b"two"), (other, b"two"), (one, b"one")):
+                head, _, content = await exchange(client, inner, get(name), DATED + name[:2])
+                assert values(head, b"cookie") == [name]
+                assert content == name[:2]
+        assert len(stage.origin.peers) == 1
+
+    play(scene)
+
+
+@pytest.mark.row("R133", "R135")
+def test_a_nomination_in_a_later_head_is_obeyed_or_refused_as_in_the_first(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one", b"X-Mine: 1\r\n"))
+        inner.send(DATED + b"ok")
+        await answer(client)
+        for _ in range(2):
+            head, _, _ = await exchange(client, inner, get(b"one", b"X-Mine: 1\r\n"))
+            assert value(head, b"x-mine") == b"1"
+            head, _, _ = await exchange(client, inner, get(b"one", b"X-Mine: 1\r\nConnection: x-mine\r\n"))
+            assert values(head, b"x-mine") == []
+            assert values(head, b"connection") == []
+        client.send(get(b"one", b"Connection: cookie\r\n"))
+        assert status((await answer(client))[0]) == 400
+
+    play(scene)
+
+
+@pytest.mark.row("R124")
+def test_an_end_on_one_side_is_that_sides_alone_though_heads_repeat(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one"))
+        inner.send(DATED + b"ok")
+        await answer(client)
+        _, back, _ = await exchange(client, inner, get(b"one"), DATED[:-2] + b"Connection: close\r\n\r\nok")
+        assert values(back, b"connection") != [b"close"]
+        inner.close()
+        client.send(get(b"one"))
+        fresh = await stage.origin.accept()
+        await fresh.receive_until(b"\r\n\r\n")
+        fresh.send(DATED + b"ok")
+        assert status((await answer(client))[0]) == 200
+
+    play(scene)
+
+
+@pytest.mark.row("R86")
+def test_a_response_with_a_known_head_and_too_little_content_is_cut_off_visibly(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one"))
+        inner.send(DATED + b"ok")
+        await answer(client)
+        await exchange(client, inner, get(b"one"))
+        client.send(get(b"one"))
+        await inner.receive_until(b"\r\n\r\n")
+        inner.send(DATED + b"o")
+        inner.close()
+        await client.receive_until(b"\r\n\r\n")
+        assert await client.receive_all() == b"o"
+
+    play(scene)
+
+
+def test_a_stale_connection_is_noticed_though_the_request_is_the_one_before(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, first = await stage.asked(get(b"one"))
+        inner.send(DATED + b"ok")
+        await answer(client)
+        await exchange(client, inner, get(b"one"))
+        client.send(get(b"one"))
+        await inner.receive_until(b"\r\n\r\n")
+        inner.close()
+        fresh = await stage.origin.accept()
+        assert await fresh.receive_until(b"\r\n\r\n") == first
+        fresh.send(OK)
+        assert status((await answer(client))[0]) == 200
+        assert stage.gateway.statistics().retried == 1
+
+    play(scene)
+
+
+def test_pipelined_heads_that_repeat_are_answered_in_their_order(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one"))
+        inner.send(DATED + b"ok")
+        await answer(client)
+        client.send(get(b"one") * 3)
+        for number in range(3):
+            await inner.receive_until(b"\r\n\r\n")
+            inner.send(DATED + b"%02d" % number)
+        assert [(await answer(client))[1] for _ in range(3)] == [b"00", b"01", b"02"]
+
+    play(scene)
