@@ -337,3 +337,28 @@ def test_reason_to_end_that_was_decided_is_kept() -> None:
     connection.send_whole(Response(200, version=HTTP_10))
     connection.end(Reason.DRAIN)
     assert connection.reason is Reason.HTTP_10
+
+
+def test_exchange_under_way_may_become_the_last_before_or_after_its_head() -> None:
+    connection = server(GET)
+    connection.end_after_exchange(Reason.UPGRADE_REJECTED)
+    assert b"\r\nConnection: close\r\n" in connection.send_whole(Response(200))
+    assert connection.reason is Reason.UPGRADE_REJECTED
+    connection = server(GET + GET)
+    assert b"close" not in connection.send(Response(200, end=False))
+    connection.end_after_exchange(Reason.UPGRADE_REJECTED)
+    connection.send(EndOfMessage())
+    assert (connection.persists, connection.reason) == (False, Reason.UPGRADE_REJECTED)
+    assert connection.next_cycle() == []
+
+
+def test_exchange_that_is_the_last_one_already_keeps_its_reason() -> None:
+    connection = server(GET)
+    connection.limit = Reason.DRAIN
+    connection.end_after_exchange(Reason.UPGRADE_REJECTED)
+    connection.send_whole(Response(200))
+    assert connection.reason is Reason.DRAIN
+    connection = server(b"GET / HTTP/1.0\r\n\r\n")
+    connection.send_whole(Response(200, version=HTTP_10))
+    connection.end_after_exchange(Reason.UPGRADE_REJECTED)
+    assert connection.reason is Reason.HTTP_10

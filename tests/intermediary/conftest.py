@@ -94,7 +94,8 @@ def value(head: bytes, name: bytes) -> bytes | None:
 async def staged(scene: Scene, network: Network, settings: dict[str, Any]) -> None:
     origin = await RawListener.listen(network, "127.0.0.1:0")
     to = f"http://{origin.host}:{origin.port}"
-    async with Gateway(to, "127.0.0.1:0", network=network, **settings) as gateway:
+    kind: Callable[..., Gateway] = settings.pop("kind", Gateway)
+    async with kind(to, "127.0.0.1:0", network=network, **settings) as gateway:
         stage = Stage(network, origin, gateway)
         try:
             await scene(stage)

@@ -154,3 +154,24 @@ def test_a_cancelled_handshake_closes_the_connection(
         await other.receive_all()
 
     perform(scene)
+
+
+def test_the_second_wire_knows_that_writing_is_paused_and_that_the_other_side_has_ended(
+    perform: Callable[[Scene], None],
+) -> None:
+    async def scene(first: RawPeer, other: RawPeer) -> None:
+        other.pause_reading()
+        first.write(bytes(16 << 20))
+        other.half_close()
+        with contextlib.suppress(EOFError):
+            await first.receive_exactly(1)
+        second = hand_over(first, RawPeer)
+        assert (second.writing_paused, second.end_received_already) == (True, True)
+        other.resume_reading()
+        await other.receive_exactly(16 << 20)
+        async with asyncio.timeout(10):
+            while second.writing_paused:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.001)
+        second.abort()
+
+    perform(scene)

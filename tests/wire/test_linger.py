@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
+from perdure.wire.linger import break_off
 from perdure.wire.network import Network
 from perdure.wire.raw import RawListener
-from tests.wire.conftest import Play
+from tests.wire.conftest import Play, play_in_memory
 from tests.wire.recorder import MEBIBYTE, Recorder, joined
 
 
@@ -197,3 +198,61 @@ def test_parting_after_the_peers_end_is_a_plain_close(play: Play) -> None:
         peer.close()
 
     play(scene)
+
+
+# Breaking off
+
+
+@pytest.mark.row("R154")
+def test_what_breaks_off_delivers_what_was_written_and_is_reset_then(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.pause_reading()
+        wire.write(b"w" * 2 * MEBIBYTE)
+        break_off(wire)
+        peer.send(b"unheard")
+        assert not wire.lost
+        peer.resume_reading()
+        await peer.wait_lost()
+        assert len(peer.received) == 2 * MEBIBYTE
+        assert peer.reset
+        await wire.until("lost")
+        assert (wire.error, len(wire.received)) == (None, 0)
+
+    play(scene)
+
+
+def test_a_peer_that_ends_its_side_meanwhile_still_gets_everything(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.pause_reading()
+        peer.pause_reading()
+        wire.write(b"w" * 2 * MEBIBYTE)
+        peer.half_close()
+        break_off(wire)
+        break_off(wire)
+        peer.resume_reading()
+        await peer.wait_lost()
+        assert len(peer.received) == 2 * MEBIBYTE
+        await wire.until("lost")
+        assert wire.end_received_already
+        break_off(wire)
+
+    play(scene)
+
+
+def test_what_breaks_off_does_not_wait_for_a_peer_that_takes_nothing() -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        peer.pause_reading()
+        wire.write(b"w" * MEBIBYTE)
+        break_off(wire)
+        began = wire.now()
+        async with asyncio.timeout(2 * wire.write_timeout):
+            while not wire.lost:
+                wire.changed.clear()
+                await wire.changed.wait()
+        assert wire.now() - began <= wire.write_timeout + 0.2
+        peer.abort()
+
+    play_in_memory(scene)

@@ -33,9 +33,10 @@ from perdure.wire.tls import TlsContext
 
 W = TypeVar("W", bound=PooledWire)
 V = TypeVar("V", bound=LoopWire)
+Asking = TypeVar("Asking", bound=LoopWire)
 
 
-class LoopDialler(Generic[W]):
+class LoopDialler(Generic[V]):
     """Makes connections, ready for their first request.
 
     Attributes:
@@ -46,7 +47,7 @@ class LoopDialler(Generic[W]):
         self,
         settings: ClientSettings,
         network: Network,
-        factory: Callable[[Origin], W],
+        factory: Callable[[Origin], V],
         tls: TlsContext | None = None,
     ) -> None:
         """Dial nothing yet.
@@ -60,7 +61,7 @@ class LoopDialler(Generic[W]):
         self._network = network
         self._factory = factory
 
-    async def dial(self, origin: Any) -> W:
+    async def dial(self, origin: Any) -> V:
         """Connect to an origin within `connect_timeout`.
 
         Raises:
@@ -85,7 +86,7 @@ class LoopDialler(Generic[W]):
         except WireError:
             return ()
 
-    async def _connect(self, origin: Any) -> W:
+    async def _connect(self, origin: Any) -> V:
         make = functools.partial(self._factory, origin)
         if origin.proxy is not None:
             if origin.asks_proxy:
@@ -117,7 +118,7 @@ class LoopDialler(Generic[W]):
             raise ConnectError(f"{origin}: TLS was not configured")
         return self.tls
 
-    async def _dial_proxy(self, origin: Any, make: Callable[[], V]) -> V:
+    async def _dial_proxy(self, origin: Any, make: Callable[[], Asking]) -> Asking:
         proxy, settings = origin.proxy, self._settings
         return await self._network.dial(
             make,
@@ -128,7 +129,7 @@ class LoopDialler(Generic[W]):
             happy_eyeballs=settings.happy_eyeballs,
         )
 
-    async def _dial_through(self, origin: Any, make: Callable[[], W]) -> W:
+    async def _dial_through(self, origin: Any, make: Callable[[], V]) -> V:
         """Connect to an origin through a tunnel."""
         settings = self._settings
         limit = settings.connect_timeout

@@ -329,6 +329,15 @@ class Connection:
         """Forget what belonged to the exchange that is complete."""
         raise AssertionError("a Connection is a ServerConnection or a ClientConnection")
 
+    def end_after_exchange(self, reason: Reason) -> None:
+        """Record that the connection ends with the exchange under way, though a head may have said otherwise.
+
+        A reason to end already known is kept. RFC 9112 §9.6.
+        """
+        self.limit = self.limit or reason
+        if self.reason is not None and self.persists:
+            self.reason = reason
+
     def end(self, reason: Reason) -> None:
         """Record that the connection ends now, and why; a reason to end already known is kept.
 

@@ -80,6 +80,8 @@ class Reason(enum.Enum):
     TOO_LARGE = Rule(True, "9110 §15.5.14", "a message larger than allowed")
     EXPECTATION_FAILED = Rule(True, "9110 §15.5.18", "an expectation that cannot be met")
     CONNECT_REJECTED = Rule(True, "9931 §5", "a CONNECT request was rejected")
+    UPGRADE_REJECTED = Rule(True, "9931 §3.1", "octets came behind an upgrade that was not granted")
+    TUNNEL_BROKEN = Rule(True, "9110 §9.3.6", "the other side of the tunnel broke off")
     EARLY_RESPONSE = Rule(False, "9112 §9.5", "the final response came before the request was sent")
     ABANDONED = Rule(False, "9112 §9.3", "the response was abandoned before its end")
     LOCAL_FAULT = Rule(True, "9112 §6.3", "our own side sent a message of the wrong length or form")

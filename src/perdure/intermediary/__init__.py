@@ -14,6 +14,8 @@
 | `outbound`   | one connection to an origin                                                          |
 | `forwarding` | what crosses: strip → hook → add, on requests, responses and trailers                |
 | `remembered` | the same for a head that was the same the last time                                  |
+| `tunnel`     | two connections whose octets go to each other, once one of them has stopped being HTTP |
+| `tunnels`    | ... how they are opened, and which there are                                          |
 | `failures`   | what the client is told when the origin cannot be asked, or answers rubbish          |
 | `shared`     | what all connections of one gateway share                                            |
 """

@@ -132,7 +132,7 @@ class Exchange(Answer):
             else:
                 self._inbound.pause_reading()
 
-    def aborted(self) -> None:
+    def aborted(self, reason: Reason) -> None:
         """The client is gone: give up whatever is under way for it."""
         if self.over:
             return

@@ -23,6 +23,7 @@ from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import Balance, OriginServer, parse_origin
 from perdure.intermediary.settings import GatewaySettings, split_settings
 from perdure.intermediary.shared import Shared
+from perdure.intermediary.tunnels import Tunnels
 from perdure.server.proxied import Senders
 from perdure.server.serve import ListeningServer
 from perdure.wire.bind import BoundSocket
@@ -35,7 +36,7 @@ class GatewayStatistics:
     """What a gateway holds and has seen, at one moment.
 
     Attributes:
-        connections, idle: of clients, now.
+        connections, idle: of clients, now; `tunnels` of them no longer speak HTTP.
         opened, requests: of clients, since the start; `closes` counts the ends by Reason.
         retried: requests that were sent to an origin a second time after a stale reuse.
         origins: the connections to origins.
@@ -43,6 +44,7 @@ class GatewayStatistics:
 
     connections: int
     idle: int
+    tunnels: int
     opened: int
     requests: int
     closes: Mapping[Reason, int]
@@ -98,7 +100,7 @@ class Gateway(ListeningServer):
         )
         self._side = OriginSide(client, rules, self._network, _origin_tls(own, places))
         origins = [OriginServer(key, authority, self._side) for key, authority in places]
-        self._shared = Shared(self.registry, rules, Balance(origins))
+        self._shared = Shared(self.registry, rules, Balance(origins), Tunnels(own.tunnel_timeout))
 
     def make_connection(self) -> GatewayConnection:
         """Make the wire of one accepted connection."""
@@ -107,6 +109,7 @@ class Gateway(ListeningServer):
     async def close(self) -> None:
         """Drain, then release everything, the connections to origins last."""
         await super().close()
+        await self._shared.tunnels.aclose()
         await self._side.pool.aclose()
 
     def statistics(self) -> GatewayStatistics:
@@ -115,6 +118,7 @@ class Gateway(ListeningServer):
         return GatewayStatistics(
             len(registry.connections),
             len(registry.idle),
+            len(self._shared.tunnels.open_ones),
             registry.opened,
             registry.requests,
             dict(registry.closes),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from perdure.core import FieldLine, Reason, RemoteViolation, Request, Response, make_line
 from perdure.intermediary.client_hop import ClientHop
@@ -37,6 +37,7 @@ from perdure.intermediary.forwarding import (
 from perdure.intermediary.origins import OriginServer, Refused
 from perdure.intermediary.remembered import RememberedRequest
 from perdure.intermediary.shared import Shared
+from perdure.intermediary.tunnel import Relay
 from perdure.server.connection import InboundConnection
 
 logger = logging.getLogger("perdure.gateway")
@@ -44,6 +45,22 @@ logger = logging.getLogger("perdure.gateway")
 MESSAGE_HTTP: Final = make_line(b"Content-Type", b"message/http")
 NOT_PLAIN: Final = frozenset([b"CONNECT", b"OPTIONS", b"TRACE"])
 """Methods that concern an intermediary itself."""
+
+
+class Underway(Protocol):
+    """What a client's connection is busy with: an `Exchange`, or a tunnel that is opening or open."""
+
+    def content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
+        """Request content came."""
+
+    def aborted(self, reason: Reason) -> None:
+        """The client is gone."""
+
+    def client_full(self) -> None:
+        """The client takes no more for now."""
+
+    def client_drained(self) -> None:
+        """The client takes more."""
 
 
 class GatewayConnection(InboundConnection):
@@ -60,7 +77,7 @@ class GatewayConnection(InboundConnection):
         self._shared = shared
         self._hop: ClientHop
         self._remembered: RememberedRequest | None = None
-        self.exchange: Exchange | None = None
+        self.exchange: Underway | None = None
 
     def wire_opened(self) -> None:
         """Prepare what all requests of this connection share."""
@@ -153,7 +170,7 @@ class GatewayConnection(InboundConnection):
     def exchange_aborted(self, reason: Reason) -> None:
         """The client is gone."""
         if self.exchange is not None:
-            self.exchange.aborted()
+            self.exchange.aborted(reason)
 
     def write_side_full(self) -> None:
         """The client is slower than the origin: let the origin wait."""
@@ -164,6 +181,11 @@ class GatewayConnection(InboundConnection):
         """The client takes more."""
         if self.exchange is not None:
             self.exchange.client_drained()
+
+    def tunnel_time_over(self, now: float) -> None:
+        """The tunnel knows what that means."""
+        if isinstance(self.exchange, Relay):
+            self.exchange.time_over(now)
 
     def own_fields(self) -> Sequence[FieldLine]:
         """Date; we are no origin server, so not Server."""

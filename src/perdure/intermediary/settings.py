@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
-from perdure.config import Part, Section, check_settings
+from perdure.config import Part, Seconds, Section, check_settings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
@@ -30,7 +30,15 @@ ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class GatewaySettings:
+class TunnelSettings:
+    """What an operator may set of tunnels, whoever opens them."""
+
+    tunnel_timeout: Seconds | None = 3600.0
+    """How long nothing may pass through a tunnel, either way (Envoy; HAProxy's usual 1 h). none: any."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GatewaySettings(TunnelSettings):
     """What a gateway does to the messages that cross it.
 
     Raises:

@@ -122,6 +122,8 @@ class InboundConnection(Lifetime):
         """Tell the subclass if its exchange is lost; leave the registry."""
         exchanging = self.phase is CONTENT or self.phase is ANSWER or self.phase is TUNNEL
         self.protocol.end(Reason.PEER_RESET if error is not None else Reason.PEER_CLOSED)
+        if error is not None and self.phase is TUNNEL:
+            self.protocol.reason = Reason.PEER_RESET
         reason = self.protocol.reason or Reason.PEER_CLOSED
         self._ended()
         self.registry.remove(self, reason)

@@ -21,6 +21,7 @@ from perdure.core import Interim, Reason, RemoteViolation, Request, ServerConnec
 from perdure.server.access_log import CloseRecord, ExchangeRecord, NotedConnection
 from perdure.server.answering import ANSWER, CONTENT, ENDED, HEAD, IDLE, LEFTOVER, TUNNEL, Answering
 from perdure.server.registry import Registry
+from perdure.wire.linger import break_off
 
 logger = logging.getLogger("perdure.server")
 
@@ -168,6 +169,32 @@ class Lifetime(Answering):
             if exchanging:
                 self.exchange_aborted(reason)
         self.abort()
+
+    def end_tunnel(self, reason: Reason) -> None:
+        """End a connection that is a tunnel: the client gets what was written, and FIN."""
+        if self._leave_tunnel(reason):
+            if self.tls:
+                self.close()
+            else:
+                self._linger()
+
+    def break_tunnel(self, reason: Reason) -> None:
+        """End a connection that is a tunnel so that the client sees that something is missing."""
+        if self._leave_tunnel(reason):
+            break_off(self)
+
+    def _leave_tunnel(self, reason: Reason) -> bool:
+        if self.phase is ENDED:
+            return False
+        self.protocol.end(reason)
+        self.protocol.reason = reason
+        self._ended()
+        return True
+
+    def note_tunnel(self, octets: int) -> None:
+        """For the access log: so many octets went to the client through the tunnel."""
+        if isinstance(self.protocol, NotedConnection):
+            self.protocol.octets = octets
 
     def drain(self) -> None:
         """End with the exchange under way, or the next one if it comes within the grace."""

@@ -60,6 +60,9 @@ def hand_over(wire: LoopWire, factory: Callable[[], W]) -> W:
     wire.resume_reading()
     _retire(wire)
     following = factory()
+    # The transport says neither of these twice.
+    following.writing_paused = wire.writing_paused
+    following.end_received_already = wire.end_received_already
     transport.set_protocol(following)
     following.connection_made(transport)
     return following

@@ -147,3 +147,56 @@ class Parting(Silent):
             self.wire.transport.abort()  # without a reset: nothing is unsent, or nobody takes it
         else:
             self.wire.close()
+
+
+class Breaking(Silent):
+    """The end of a connection whose octets come to no end: what was written is delivered, then RST.
+
+    The peer shall see that something is missing, and still get what there was.
+    """
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, wire: LoopWire) -> None:
+        super().__init__(wire)
+        self.deadline = -math.inf  # looked at every tick
+
+    def start(self) -> None:
+        """Take the wire's place and begin to discard."""
+        wire = self.wire
+        wire.transport.set_protocol(self)
+        if wire.reading_paused:
+            wire.reading_paused = False
+            wire.transport.resume_reading()
+        wire.sweeper.remove(wire)
+        wire.sweeper.add(self)
+        wire.watch_waiting_octets(1)
+
+    def stop(self) -> None:
+        """Leave the sweeper."""
+        self.wire.sweeper.remove(self)
+
+    def eof_received(self) -> bool:
+        """Note the peer's end; ours stays open until everything has gone."""
+        self.wire.end_received_already = True
+        return not self.wire.tls
+
+    def deadline_reached(self, now: float) -> None:
+        """Reset once the peer's kernel has everything; a peer that takes nothing is reset in time anyway."""
+        if not self.wire.unsent_octets():
+            self.wire.abort()
+
+
+def break_off(wire: LoopWire) -> None:
+    """End a connection in the middle of what is said on it: deliver what was written, then reset it.
+
+    A peer that takes none of it is reset after `write_timeout`. Harmless for a wire that is closing or lost.
+
+    RFC 9110 §9.3.6 (what a tunnel still delivers), RFC 9112 §8 (truncation must be seen).
+    """
+    if wire.lost or wire.closing:
+        return
+    wire.closing = True
+    wire.deadline = math.inf
+    breaking = wire._lingering = Breaking(wire)
+    breaking.start()

@@ -28,7 +28,7 @@ from typing import ClassVar, cast
 from perdure.wire.address import Address, address_text, plain_address
 from perdure.wire.errors import WireError, lost_error
 from perdure.wire.kernel import kernel_queue, round_trip_seconds
-from perdure.wire.linger import Lingering, Parting, Silent
+from perdure.wire.linger import Breaking, Lingering, Parting, Silent
 from perdure.wire.sweep import Sweeper
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -117,7 +117,7 @@ class LoopWire(asyncio.Protocol):
         self.claimed_address: Address = None
         self.peer_address = None
         self.own_address = None
-        self._lingering: Lingering | Parting | None = None
+        self._lingering: Lingering | Parting | Breaking | None = None
         self._stall_since = math.inf
         self._stall_unsent = 0
 
