@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from perdure.core import HTTP_10, HTTP_11, Facts, Limits, Reason, RemoteViolation, make_lines
-from perdure.core.fields import FieldLine, Version, gather
+from perdure.core.fields import gather
 from perdure.core.heads import (
-    RequestHeads,
     authority,
     origin_form,
     parse_request_line,
@@ -21,11 +18,6 @@ from perdure.core.heads import (
 )
 
 LIMITS = Limits(max_line=300, max_fields=3)
-
-
-def parsed(heads: RequestHeads, head: bytes) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
-    """What the heads of a connection make of one more."""
-    return heads.parse(head + b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -270,102 +262,6 @@ def test_authority_is_empty_where_nobody_says() -> None:
 )
 def test_origin_form_is_the_rest_of_the_target_octet_for_octet(target: bytes, expected: bytes) -> None:
     assert origin_form(target) == expected
-
-
-def test_fields_that_are_those_of_the_request_before_are_parsed_once() -> None:
-    heads = RequestHeads(Limits())
-    head = b"GET /%d HTTP/1.1\r\nHost: remembered\r\nX: y"
-    first, second, third = (parsed(heads, head % number) for number in (1, 2, 3))
-    assert (first[1], second[1], third[1]) == (b"/1", b"/2", b"/3")
-    assert list(first[3]) == list(second[3])
-    assert second[3] is third[3]
-    assert first[4] is second[4] is third[4]
-    other = parsed(heads, b"GET / HTTP/1.1\r\nHost: other")
-    assert [line.value for line in other[3]] == [b"other"]
-    assert parsed(heads, head % 4) == request_head(head % 4, Limits())
-
-
-def test_fields_of_another_version_are_looked_at_anew() -> None:
-    heads = RequestHeads(Limits())
-    head = b" / HTTP/1.%d\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c"
-    for version, upgrade in ((0, ()), (1, (b"h2c",)), (1, (b"h2c",)), (0, ())):
-        assert parsed(heads, b"GET" + head % version)[4].upgrade == upgrade
-
-
-def test_a_long_line_before_remembered_fields_is_measured_all_the_same() -> None:
-    heads = RequestHeads(LIMITS)
-    assert parsed(heads, b"GET / HTTP/1.1\r\nHost: x")[1] == b"/"
-    assert parsed(heads, b"GET /" + b"a" * 280 + b" HTTP/1.1\r\nHost: x")[1] == b"/" + b"a" * 280
-    with pytest.raises(RemoteViolation) as caught:
-        parsed(heads, b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: x")
-    assert caught.value.status == 414
-    short = RequestHeads(Limits(max_line=20))
-    assert parsed(short, b"GET / HTTP/1.1\r\nHost: x")[1] == b"/"
-    with pytest.raises(RemoteViolation):
-        parsed(short, b"GET /1234567 HTTP/1.1\r\nHost: x")
-
-
-def test_fields_that_change_in_their_places_are_as_if_parsed_anew() -> None:
-    heads = RequestHeads(Limits(max_line=600, max_fields=5))
-    blocks = [
-        b"Host: x\r\nA: 1\r\nB: 2",
-        b"Host: x\r\nA: 2\r\nB: 2",
-        b"Host: x\r\nA: 3\r\nB: 3",
-        b"Host: y\r\nA: 3\r\nB: 3",
-        b"Host: y\r\nConnection: close\r\nB: 3",
-        b"Host: y\r\nA: 3\r\nB: 3",
-        b"Host: y\r\nA: 3\r\nContent-Length: 3",
-        b"Host: y\r\nA: 4\r\nContent-Length: 3",
-        b"Host: y\r\nA: 4\r\nContent-Length: 3\r\nD: 4",
-        b"A: 4\r\nHost: y\r\nContent-Length: 3\r\nD: 4",
-        b"A: 4\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"4" * 300,
-        b"A: 5\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"5" * 300,
-        b"A: 6\r\nHost: y\r\nContent-Length: 3\r\nD: " + b"6" * 300,
-    ]
-    for block in blocks * 2:
-        head = b"GET / HTTP/1.1\r\n" + block
-        method, target, version, fields, facts = parsed(heads, head)
-        expected = request_head(head, Limits())
-        assert (method, target, version, list(fields)) == (*expected[:3], list(expected[3]))
-        assert (facts.options, facts.lengths, facts.hosts) == (
-            expected[4].options,
-            expected[4].lengths,
-            expected[4].hosts,
-        )
-
-
-def test_no_fields_between_fields_are_no_fields() -> None:
-    heads = RequestHeads(Limits())
-    for block in (b"", b"\r\nA: 1", b"", b"", b"\r\nA: 2", b"\r\nA: 3", b"", b"\r\nA: 4", b"\r\nA: 5", b""):
-        head = b"GET / HTTP/1.0" + block
-        assert list(parsed(heads, head)[3]) == list(request_head(head, Limits())[3])
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        b"Host: x\r\nA : 1",
-        b"Host: x\r\n A: 1",
-        b"Host: x\r\nA: \0",
-        b"Host: x\r\nHost: x",
-        b"A: 1\r\nB: 2",
-        b"Host: a b\r\nA: 1",
-        b"Host: x\r\nA: " + b"1" * 600,
-    ],
-)
-def test_fields_that_change_for_the_worse_are_refused(block: bytes) -> None:
-    heads = RequestHeads(Limits(max_line=500))
-    for number in range(3):
-        parsed(heads, b"GET / HTTP/1.1\r\nHost: x\r\nA: %d" % number)
-    with pytest.raises(RemoteViolation):
-        parsed(heads, b"GET / HTTP/1.1\r\n" + block)
-
-
-def test_long_fields_are_not_remembered() -> None:
-    heads = RequestHeads(Limits())
-    head = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 3000
-    assert parsed(heads, head) == parsed(heads, head) == request_head(head, Limits())
-    assert parsed(heads, head)[3] is not parsed(heads, head)[3]
 
 
 def test_long_block_of_fields_is_parsed_by_its_lines() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from perdure.core import ClientConnection, RemoteViolation, Request, Response, ServerConnection
 from perdure.intermediary.forwarding import Forwarding, add_to_request, forward_response, strip_request
 from perdure.intermediary.remembered import RememberedRequest, remember_response
 from tests.intermediary.heads import DATE, HOP, PLAIN, octets, request, response
@@ -53,3 +56,94 @@ def test_response_without_a_date_is_not_remembered() -> None:
     assert (again.status, octets(again.fields)) == (404, b"Date: then\r\nX: 1\r\nVia: 1.1 perdure\r\n")
     assert remembered.forward(bare) is None
     assert remembered.forward(response(b"HTTP/1.0 200 OK\r\nDate: then\r\nX: 1\r\n")) is None
+
+
+NAMES = [
+    b"X-Id",
+    b"X-Id",
+    b"Cookie",
+    b"Via",
+    b"X-Forwarded-For",
+    b"Forwarded",
+    b"Connection",
+    b"TE",
+    b"Max-Forwards",
+]
+VALUES = [b"1", b"22", b"", b"x-id", b"1.1 perdure", b"trailers", b"close, x-id"]
+RULES = [Forwarding(forwarded="replace"), Forwarding(forwarded="append"), PLAIN]
+
+
+def sent(forwarded: Request) -> bytes:
+    return ClientConnection().send_whole(forwarded)
+
+
+@given(
+    st.sampled_from(RULES),
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"GET", b"GET", b"HEAD"]),
+            st.sampled_from([b"/", b"/a?b", b"http://b/"]),
+            st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=3),
+            st.integers(0, 3),
+        ),
+        max_size=6,
+    ),
+)
+@pytest.mark.row("R133", "R135", "R142")
+def test_whatever_was_said_before_a_head_leaves_as_it_would_alone(
+    rules: Forwarding, said: list[tuple[bytes, bytes, list[tuple[bytes, bytes]], int]]
+) -> None:
+    inbound = ServerConnection()
+    remembered: RememberedRequest | None = None
+    for method, target, pairs, repeated in said:
+        for number in range(repeated + 1):
+            lines = [b"Host: a", *[b"%b: %b" % pair for pair in pairs], b"X-Number: %d" % number]
+            head = b"%b %b HTTP/1.1\r\n" % (method, target) + b"\r\n".join([*lines, b"", b""])
+            (received,) = inbound.receive(head)
+            assert isinstance(received, Request)
+            alone = request(head[:-2])
+            try:
+                expected = add_to_request(strip_request(alone, rules, b"o"), alone, rules, HOP)
+            except RemoteViolation:
+                return
+            forwarded = remembered.forward(received, rules) if remembered is not None else None
+            if forwarded is None:
+                forwarded = add_to_request(strip_request(received, rules, b"o"), received, rules, HOP)
+                if target.startswith(b"/"):
+                    remembered = RememberedRequest(received, forwarded, rules)
+            assert octets(forwarded.fields) == octets(expected.fields)
+            assert sent(forwarded) == sent(expected)
+            assert ClientConnection().say_again(forwarded) in (None, sent(expected))
+            inbound.send_whole(Response(200))
+            if not inbound.rest():
+                return
+
+
+def test_a_client_that_numbers_its_requests_has_them_said_from_memory() -> None:
+    inbound, remembered = ServerConnection(), None
+    for number in range(6):
+        head = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: %d\r\nAccept: */*\r\n\r\n" % (number, number)
+        (received,) = inbound.receive(head)
+        assert isinstance(received, Request)
+        forwarded = remembered.forward(received, PLAIN) if remembered is not None else None
+        assert forwarded is not None or number <= 2
+        if forwarded is None:
+            forwarded = add_to_request(strip_request(received, PLAIN, b"o"), received, PLAIN, HOP)
+            remembered = RememberedRequest(received, forwarded, PLAIN)
+        else:
+            assert ClientConnection().say_again(forwarded) == sent(forwarded)
+        assert b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: %d\r\n" % (number, number) in sent(forwarded)
+        inbound.send_whole(Response(200))
+        assert inbound.rest()
+
+
+def test_a_head_for_other_rules_is_not_the_remembered_one() -> None:
+    received = request(b"GET /1 HTTP/1.1\r\nHost: a\r\n")
+    remembered = RememberedRequest(received, strip_request(received, PLAIN, b"o"), PLAIN)
+    assert remembered.forward(received, Forwarding()) is None
+
+
+@pytest.mark.parametrize("status", [b"101", b"408"])
+def test_a_response_that_is_no_mere_answer_is_not_remembered(status: bytes) -> None:
+    dated = response(b"HTTP/1.1 %b X\r\nDate: then\r\n" % status)
+    assert remember_response(dated, dated) is None

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 
 from perdure.core.fields import HTTP_11, Facts, FieldLine, Version, gather
 from perdure.core.framing import NO_CONTENT, Framing, Outgoing
+from perdure.core.likeness import Likeness
 from perdure.core.reason import Reason
 
 NO_LINES: Final[tuple[FieldLine, ...]] = ()
@@ -40,9 +41,10 @@ class Request:
         end: True if no content follows.
         prepared: where somebody sends the same request again and again and makes it {}, keeps what was
             sent before: by the length of the content and whether the connection shall persist.
+        likeness: what a received one has in common with those before it on its connection, if that is known.
     """
 
-    __slots__ = ("end", "facts", "fields", "framing", "method", "prepared", "target", "version")
+    __slots__ = ("end", "facts", "fields", "framing", "likeness", "method", "prepared", "target", "version")
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Request:
         self.framing = framing
         self.end = end
         self.prepared: dict[tuple[int, bool], Said] | None = None
+        self.likeness: Likeness | None = None
 
     def __repr__(self) -> str:
         return (

@@ -11,33 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import ne
 from typing import TYPE_CHECKING, Final
 
 from perdure.core.errors import RemoteViolation
 from perdure.core.fields import (
     HTTP_11,
-    ORDINARY,
-    REMEMBERED_LINE_OCTETS,
     Facts,
     FieldLine,
     Version,
     gather,
-    parse_line,
     parse_lines,
-    remembered_line,
 )
 from perdure.core.limits import Limits
 from perdure.core.reason import Reason
 from perdure.core.syntax import ABSOLUTE_FORM, AUTHORITY_FORM, HOST, REQUEST_LINE, STATUS_LINE
 
 if TYPE_CHECKING:
-    from perdure.core.events import Request
+    pass
 
 REMEMBERED_START_LINES: Final = 1024
 REMEMBERED_START_LINE_OCTETS: Final = 256
-REMEMBERED_BLOCK_OCTETS: Final = 2048
-"""Field lines of one head, remembered for the next one of the same connection."""
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, Version]:
@@ -98,7 +91,7 @@ def parse_status_line(line: bytes) -> tuple[int, bytes, Version]:
     return int(status), phrase or b"", (1, int(minor))
 
 
-_remembered_request_line = lru_cache(REMEMBERED_START_LINES)(parse_request_line)
+remembered_request_line = lru_cache(REMEMBERED_START_LINES)(parse_request_line)
 _remembered_status_line = lru_cache(REMEMBERED_START_LINES)(parse_status_line)
 
 
@@ -131,133 +124,12 @@ def request_head(head: bytes, limits: Limits) -> tuple[bytes, bytes, Version, Se
         _check_sizes(lines, limits, 414, 431)
     line = lines[0]
     short = len(line) <= REMEMBERED_START_LINE_OCTETS
-    method, target, version = _remembered_request_line(line) if short else parse_request_line(line)
+    method, target, version = remembered_request_line(line) if short else parse_request_line(line)
     del lines[0]
     fields = parse_lines(lines, len(head))
     facts = gather(version, True, fields)
     _check_host(facts)
     return method, target, version, fields, facts
-
-
-PRIVATE: Final = frozenset([b"authorization", b"cookie", b"proxy-authorization"])
-"""Who says one of these is not remembered beyond its connection."""
-
-
-class RequestHeads:
-    """The request heads of one connection, each compared with the one before.
-
-    Requests that say the same share their field lines, or are one object: nobody may change them in place.
-
-    A client says the same fields in each request of a connection, or all but one or two (a proxy
-    numbers its requests). Seeing that costs 0.2 µs for ten fields, or 3 with a new one; looking up
-    ten remembered lines, and gathering their facts, costs 9 (bench/bench_server.py).
-
-    Attributes:
-        octets: the head before, with its blank line; None where there is none, or it is long.
-        request: what was made of it, where no content follows.
-    """
-
-    __slots__ = (
-        "_changes",
-        "_facts",
-        "_fields",
-        "_limits",
-        "_lines",
-        "_longest",
-        "_parsed",
-        "_start",
-        "_version",
-        "octets",
-        "request",
-    )
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._longest = min(limits.max_line, REMEMBERED_START_LINE_OCTETS)
-        self.octets: bytes | None = None
-        self.request: Request | None = None
-        self._start = 0  # of the fields
-        self._version: Version = HTTP_11
-        self._fields: Sequence[FieldLine] = ()
-        self._facts: Facts
-        self._parsed = 0  # of this connection's heads; the first may find another one's remembered
-        said = _first.said
-        if said is not None and said[0] is limits:
-            _, self.octets, self.request, self._start, self._version, self._fields, self._facts = said
-        # Those of the fields, once a connection has shown that they change.
-        self._lines: list[bytes] | None = None
-        self._changes = 0  # the places that changed, a bit for each
-
-    def parse(self, octets: bytes) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
-        """As `request_head`, but with the blank line. RFC 9112 §2.1."""
-        before = self.octets
-        start = octets.find(b"\r\n") + 2
-        self.request = None
-        self._parsed += 1
-        if before is None or start - 2 > self._longest or len(octets) - start > REMEMBERED_BLOCK_OCTETS:
-            return self._parse_anew(octets, start)
-        method, target, version = _remembered_request_line(octets[: start - 2])
-        if version != self._version:
-            return self._parse_anew(octets, start)
-        if octets[start:] != before[self._start :] and not self._took_changes(octets[start:-4]):
-            return self._parse_anew(octets, start)
-        self.octets = octets
-        self._start = start
-        return method, target, version, self._fields, self._facts
-
-    def remember(self, octets: bytes, request: Request) -> None:
-        """Keep what was made of the latest head, without content; the first for the next connection too.
-
-        Clients of one kind begin alike, and what they say is parsed once: 6 µs less for a connection
-        with ten fields (bench/bench_exchange.py), and the octets are there once.
-        """
-        if octets is not self.octets:  # it is long
-            return
-        self.request = request
-        if self._parsed == 1 and not any([line[1] in PRIVATE for line in self._fields]):
-            said = self._limits, octets, request, self._start, self._version, self._fields, self._facts
-            _first.said = said  # at once: other threads have event loops too
-
-    def _parse_anew(
-        self, octets: bytes, start: int
-    ) -> tuple[bytes, bytes, Version, Sequence[FieldLine], Facts]:
-        parsed = request_head(octets[:-4], self._limits)
-        if len(octets) - start <= REMEMBERED_BLOCK_OCTETS:
-            block = octets[start:-4]
-            had_fields = self._parsed > 1 and self.octets is not None and len(self.octets) - self._start > 4
-            self._lines = block.split(b"\r\n") if had_fields and block else None
-            self.octets = octets
-            self._start = start
-            _, _, self._version, self._fields, self._facts = parsed
-        return parsed
-
-    def _took_changes(self, block: bytes) -> bool:
-        """Take fields of which as many came before, in the same places; False: parse them anew."""
-        before, lines = self._lines, block.split(b"\r\n")
-        if before is None or len(lines) != len(before) or not 0 < len(block) <= self._limits.max_line:
-            return False
-        fields, changes = list(self._fields), 0
-        for place, changed in enumerate(map(ne, lines, before)):
-            if changed:
-                line, bit = lines[place], 1 << place
-                # What changed the last time too is a number, not worth remembering.
-                again = self._changes & bit or len(line) > REMEMBERED_LINE_OCTETS
-                field = parse_line(line) if again else remembered_line(line)
-                if field.kind != ORDINARY or fields[place].kind != ORDINARY:
-                    return False  # its facts are others
-                fields[place] = field
-                changes |= bit
-        self._lines, self._fields, self._changes = lines, fields, changes
-        return True
-
-
-class _First:
-    """The first head of the latest connection that began with another one than the connection before."""
-
-    said: tuple[Limits, bytes, Request, int, Version, Sequence[FieldLine], Facts] | None = None
-
-
-_first = _First()
 
 
 def _is_host(value: bytes) -> bool:

@@ -17,12 +17,12 @@ from perdure.core.connection import NO_REQUEST, Connection
 from perdure.core.events import Prepared, Request, Response
 from perdure.core.fields import Facts
 from perdure.core.framing import Outgoing
-from perdure.core.heads import RequestHeads
 from perdure.core.keepalive import format_hints
 from perdure.core.limits import Limits
 from perdure.core.persistence import SAY_NOTHING, Announce, Announcement, Role
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
+from perdure.core.request_heads import RequestHeads
 from perdure.core.states import State
 from perdure.core.terms import Terms
 
@@ -61,23 +61,22 @@ class ServerRepeats(Connection):
         self._request_method = b""
 
     def receive_again(self, octets: bytes) -> Request | None:
-        """Take a head that says what the one before said: `receive` in one step, 2.3 µs less.
+        """Take a head that says what the one before said, or nearly: `receive` in one step, 2.3 µs less.
 
         Returns:
-            The same request, without content; None where there is more to do than that, by `receive`:
-            nothing was taken.
+            The request, without content; it is the same where the head is. None where there is more to do
+            than that, by `receive`: nothing was taken.
 
-        RFC 9112 §2.1 (bench/bench_exchange.py).
+        RFC 9112 §2.1 (bench/bench_exchange.py, bench/bench_forward.py).
         """
         heads, reader = self._heads, self._reader
         request = heads.request
-        if (
-            request is None
-            or octets != heads.octets
-            or self.peer_state is not _IDLE
-            or reader.start < len(reader.buffer)
-        ):
+        if request is None or self.peer_state is not _IDLE or reader.start < len(reader.buffer):
             return None
+        if octets != heads.octets:
+            request = heads.like(octets)
+            if request is None:
+                return None
         reader.empty_lines = 0
         self._request_method, self._request_facts = request.method, request.facts
         self.peer_state = _DONE

@@ -28,7 +28,7 @@ from perdure.core import (
     Response,
     make_line,
 )
-from perdure.core.fields import EXPECT, HOST, Facts, gather, split_list
+from perdure.core.fields import EXPECT, HOST, ORDINARY, Facts, gather, split_list
 from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
 from perdure.core.writer import block
@@ -136,6 +136,14 @@ def seen_before(fields: Sequence[FieldLine], rules: Forwarding) -> bool:
         members = [member.split(None, 2) for member in line.value.split(b",")]
         passes += sum(len(words) > 1 and words[1] == rules.pseudonym for words in members)
     return passes >= MOST_PASSES
+
+
+def is_copied(line: FieldLine) -> bool:
+    """True of a field of a request that crosses octet for octet whatever its value is, or not at all.
+
+    What names it may still keep it back. RFC 9110 §7.6.
+    """
+    return line[3] == ORDINARY and line[1] != b"via" and not is_said_of_hops(line[1])
 
 
 def strip_request(

@@ -14,7 +14,9 @@ from typing import Final
 
 from perdure.core import HTTP_11, Request, Response
 from perdure.core.keepalive import NO_HINTS, parse
-from perdure.intermediary.forwarding import Forwarding
+from perdure.core.likeness import Likeness
+from perdure.core.saying import Saying, saying_of
+from perdure.intermediary.forwarding import Forwarding, is_copied
 
 NEVER_REMEMBERED: Final = frozenset([101, 408])
 """Statuses that are no mere answer: they switch protocols, or say that the connection was idle too long."""
@@ -23,41 +25,81 @@ NEVER_REMEMBERED: Final = frozenset([101, 408])
 class RememberedRequest:
     """The last request of a connection, as received and as forwarded.
 
-    Only for rules by which that depends on the head alone (`Forwarding.may_remember`).
+    Only for rules by which that depends on the head alone (`Forwarding.may_remember`). Of a head that differs
+    in its target, or in the value of one field that is copied, only that is put into what was sent before.
     """
 
-    __slots__ = ("_received", "forwarded", "last", "rules")
+    __slots__ = ("_forwarded", "_likeness", "_place", "_received", "_rules", "_said_to_others", "_saying")
 
     def __init__(self, request: Request, forwarded: Request, rules: Forwarding) -> None:
-        self._received = self.last = request
-        self.rules = rules
-        self.forwarded = forwarded
+        # Always a pair: what became of the one is the other.
+        self._received = request
+        self._forwarded = forwarded
+        self._rules = rules
+        self._said_to_others: Saying | None = None  # of these fields, to other targets
+        # Of heads that are alike: where what differs is among the fields forwarded, and how they are said.
+        self._likeness: Likeness | None = None
+        self._place = 0
+        self._saying: Saying | None = None
         forwarded.prepared = {}
 
     def forward(self, request: Request, rules: Forwarding) -> Request | None:
         """The request as it leaves; None if its head or the rules are others, or its target needs a look."""
-        received, last = self._received, self.last
-        if rules is not self.rules:
+        received = self._received
+        if rules is not self._rules or request.end is not received.end:
             return None
-        if (
-            request is last and request.end
-        ):  # as the protocol hands out where one head says what the one before said
-            return self.forwarded
-        if request.fields is not received.fields and request.fields != received.fields:
+        if request is received and request.end:  # as the protocol hands out where a head repeats
+            return self._forwarded
+        if request.method != received.method or request.version != received.version:
             return None
-        if request.version != received.version or request.end is not received.end:
-            return None
-        if request.target == last.target and request.method == last.method and request.end:
-            return self.forwarded
         if request.target[:1] != b"/":
             return None
-        before = self.forwarded
-        again = self.forwarded = Request(
+        likeness = request.likeness
+        if likeness is not None and (likeness is self._likeness or self._learned(request, likeness)):
+            return self._forward_like(request, likeness)
+        if request.fields is not received.fields and request.fields != received.fields:
+            return None
+        before = self._forwarded
+        again = Request(
             request.method, request.target, before.fields, HTTP_11, before.facts, request.framing, request.end
         )
         again.prepared = {}
-        self.last = request
+        if request.end:
+            saying = self._said_to_others = self._said_to_others or saying_of(before)
+            if saying is not None:
+                saying.prepare(again)
+        self._received, self._forwarded = request, again
         return again
+
+    def _forward_like(self, request: Request, likeness: Likeness) -> Request:
+        before, saying = self._forwarded, self._saying
+        assert saying is not None
+        fields = list(before.fields)
+        line = fields[self._place] = request.fields[likeness.place]
+        again = Request(request.method, request.target, fields, HTTP_11, before.facts)
+        saying.prepare(again, line)
+        self._received, self._forwarded = request, again
+        self._said_to_others = None
+        return again
+
+    def _learned(self, request: Request, likeness: Likeness) -> bool:
+        """Find out how the last request was said, and whether this one differs from it as such heads do."""
+        received, place = self._received, likeness.place
+        fields = received.fields
+        if not request.end or request.facts is not received.facts or len(fields) != len(request.fields):
+            return False
+        line = fields[place]
+        if line.name != request.fields[place].name or not is_copied(line):
+            return False
+        if any([one != other for one, other in zip(fields, request.fields, strict=True) if one is not line]):
+            return False
+        forwarded = self._forwarded
+        places = [number for number, sent in enumerate(forwarded.fields) if sent is line]
+        saying = saying_of(forwarded, line)
+        if saying is None or len(places) != 1:
+            return False
+        self._likeness, self._place, self._saying = likeness, places[0], saying
+        return True
 
 
 class RememberedResponse:

@@ -1,0 +1,48 @@
+"""Heads that differ in the value of one field: RFC 9112 §5."""
+
+from __future__ import annotations
+
+from perdure.core.fields import FieldLine, parse_line
+from perdure.core.likeness import Likeness
+
+
+def likeness(earlier_lines: list[bytes], lines: list[bytes]) -> Likeness | None:
+    earlier = [parse_line(line) for line in earlier_lines]
+    fields = [
+        kept if line == before else parse_line(line)
+        for kept, before, line in zip(earlier, earlier_lines, lines, strict=True)
+    ]
+    return Likeness.of(earlier, fields, lines)
+
+
+def differing(alike: Likeness | None, octets: bytes) -> FieldLine | None:
+    assert alike is not None
+    return alike.differing_line(b"12345" + octets, 5)
+
+
+def test_first_last_and_only_field() -> None:
+    for lines, others, octets in (
+        ([b"X: 1", b"Y: 1"], [b"X: 2", b"Y: 1"], b"X: 3\r\nY: 1\r\n\r\n"),
+        ([b"Y: 1", b"X: 1"], [b"Y: 1", b"X: 2"], b"Y: 1\r\nX: 3\r\n\r\n"),
+        ([b"X: 1"], [b"X: 2"], b"X:3 \r\n\r\n"),
+    ):
+        alike = likeness(lines, others)
+        line = differing(alike, octets)
+        assert alike is not None
+        assert line == parse_line(b"X: 3")
+        expected = [b"X: 3\r\n" if other.startswith(b"X") else other + b"\r\n" for other in others]
+        assert [field.octets for field in alike.fields_with(line)] == expected
+
+
+def test_heads_that_differ_in_more_than_one_value_have_no_likeness() -> None:
+    assert likeness([b"X: 1", b"Y: 1"], [b"X: 2", b"Y: 2"]) is None
+    assert likeness([b"X: 1"], [b"x: 2"]) is None
+    assert likeness([b"Host: a"], [b"Host: b"]) is None
+    assert likeness([b"X: 1"], [b"X: 1"]) is None
+
+
+def test_what_stands_before_and_behind_the_value_may_not_overlap() -> None:
+    alike = likeness([b"A: 1", b"X: 1"], [b"A: 1", b"X: 2"])
+    assert differing(alike, b"A: 1\r\nX:\r\n\r\n") == parse_line(b"X:")
+    assert differing(alike, b"A: 1\r\nX:\r\n") is None
+    assert differing(alike, b"A: 1\r\nX: 1\r\nB: 1\r\n\r\n") is None
