@@ -91,6 +91,6 @@ def test_absent_program_skips_where_peers_are_not_required(monkeypatch: pytest.M
         peers.require("curl")
 
 
-@pytest.mark.parametrize("name", ["curl", "ab", "wrk", "chromium"])
+@pytest.mark.parametrize("name", ["curl", "wget", "git", "ab", "wrk", "chromium"])
 def test_program_that_only_asks_is_there(name: str, peer: Callable[[str], str]) -> None:
     assert peer(name).endswith(name)

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from perdure.core.errors import Error as Error
     from perdure.core.reason import Reason as Reason
     from perdure.intermediary.gateway import Gateway as Gateway
+    from perdure.intermediary.proxy import Proxy as Proxy
+    from perdure.intermediary.proxy_settings import ProxySettings as ProxySettings
     from perdure.intermediary.settings import GatewaySettings as GatewaySettings
     from perdure.server.serve import Server as Server
     from perdure.server.settings import ServerSettings as ServerSettings
@@ -78,6 +80,8 @@ HOMES: Final = {
     "perdure.core.errors": "Error",
     "perdure.core.reason": "Reason",
     "perdure.intermediary.gateway": "Gateway",
+    "perdure.intermediary.proxy": "Proxy",
+    "perdure.intermediary.proxy_settings": "ProxySettings",
     "perdure.intermediary.settings": "GatewaySettings",
     "perdure.server.serve": "Server",
     "perdure.server.settings": "ServerSettings",

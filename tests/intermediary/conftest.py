@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from perdure.intermediary.gateway import Gateway
+from perdure.intermediary.proxy import Proxy
 from perdure.wire.memory import MemoryNetwork
 from perdure.wire.network import LoopNetwork, Network, run
 from perdure.wire.raw import RawListener, RawPeer
@@ -142,3 +143,73 @@ def play_on_sockets(request: pytest.FixtureRequest) -> Play:
 def play_virtually() -> Play:
     """Virtual time only: for what takes long."""
     return play_in_memory
+
+
+class ProxyStage(Stage):
+    """What a scene with a forward proxy plays on; `proxy` is under test."""
+
+    def __init__(self, network: Network, origin: RawListener, proxy: Proxy) -> None:
+        super().__init__(network, origin, cast(Gateway, proxy))
+        self.proxy = proxy
+
+    @property
+    def authority(self) -> bytes:
+        """Of the origin, such as b"127.0.0.1:50001"."""
+        return f"{self.origin.host}:{self.origin.port}".encode()
+
+    def get(self, path: bytes = b"/", *lines: bytes, version: bytes = b"1.1") -> bytes:
+        """A request for a path of the origin in absolute-form; its Host is another's."""
+        fields = b"".join(line + b"\r\n" for line in lines)
+        return b"GET http://%b%b HTTP/%b\r\nHost: other.test\r\n%b\r\n" % (
+            self.authority,
+            path,
+            version,
+            fields,
+        )
+
+
+async def staged_proxy(scene: Scene, network: Network, settings: dict[str, Any]) -> None:
+    origin = await RawListener.listen(network, "127.0.0.1:0")
+    settings = {"allow": ["127.0.0.1"], "connect_ports": [origin.port], **settings}
+    if "parent" in settings:
+        settings["parent"] = settings["parent"].replace("ORIGIN", f"{origin.host}:{origin.port}")
+    async with Proxy("127.0.0.1:0", network=network, **settings) as proxy:
+        stage = ProxyStage(network, origin, proxy)
+        try:
+            await scene(stage)
+        finally:
+            origin.close()
+            for peer in [*stage.clients, *origin.peers]:
+                peer.abort()
+                await peer.wait_lost()
+
+
+def play_proxy_in_memory(scene: Scene, **settings: Any) -> None:
+    """Play a scene with a forward proxy in virtual time."""
+    run_virtual(staged_proxy(scene, MemoryNetwork(latency=0.001), settings))
+
+
+def play_proxy_on_asyncio(scene: Scene, **settings: Any) -> None:
+    """The same on real sockets, standard loop."""
+    run(asyncio.wait_for(staged_proxy(scene, LoopNetwork(), settings), PATIENCE_SECONDS), prefer_uvloop=False)
+
+
+def play_proxy_on_uvloop(scene: Scene, **settings: Any) -> None:
+    """The same on real sockets, uvloop."""
+    run(asyncio.wait_for(staged_proxy(scene, LoopNetwork(), settings), PATIENCE_SECONDS))
+
+
+@pytest.fixture(
+    params=[play_proxy_in_memory, play_proxy_on_asyncio, play_proxy_on_uvloop],
+    ids=["memory", "asyncio", "uvloop"],
+)
+def play_proxy(request: pytest.FixtureRequest) -> Play:
+    """Each of the three."""
+    player: Play = request.param
+    return player
+
+
+@pytest.fixture
+def play_proxy_virtually() -> Play:
+    """Virtual time only."""
+    return play_proxy_in_memory

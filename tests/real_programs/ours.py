@@ -1,4 +1,4 @@
-"""Our own commands as programs: `perdure serve` and `perdure gateway` on ephemeral ports."""
+"""Our own commands as programs: `perdure serve`, `gateway` and `proxy` on ephemeral ports."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ def gateway(*origins: str, flags: tuple[str, ...] = ()) -> AbstractContextManage
         return [*COMMAND, "gateway", *to, *where, *flags]
 
     return peers.running("perdure-gateway", command)
+
+
+def proxy(*flags: str) -> AbstractContextManager[peers.Peer]:
+    """`perdure proxy`, which asks nobody on this machine unless a flag allows it."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [*COMMAND, "proxy", "--bind", f"{peers.LOOPBACK}:{port}", *flags]
+
+    return peers.running("perdure-proxy", command)
 
 
 def perdure(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 import perdure
 from perdure.wire.network import run
@@ -36,39 +35,6 @@ def tinyproxy() -> contextlib.AbstractContextManager[peers.Peer]:
 
 def apache() -> contextlib.AbstractContextManager[peers.Peer]:
     return peers.apache(modules=APACHE, more=TO_ANYWHERE.format("Require all granted"))
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def roots(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file with the authority that all certificates here are signed by."""
-    path = tmp_path_factory.mktemp("roots") / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the certificate of 127.0.0.1 and its key."""
-    path = tmp_path_factory.mktemp("certificate") / "own.pem"
-    authority.issue_cert(peers.LOOPBACK).private_key_and_cert_chain_pem.write_to_path(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def origin(certificate: Path) -> Iterator[dict[str, str]]:
-    """nginx: its URLs by scheme."""
-    secure = peers.free_port()
-    listen = (
-        f"listen {peers.LOOPBACK}:{secure} ssl;\nssl_certificate {certificate};\n"
-        f"ssl_certificate_key {certificate};\nkeepalive_requests 10000;\n"
-    )
-    with peers.nginx(listen) as server:
-        yield {"http": server.url, "https": f"https://{peers.LOOPBACK}:{secure}"}
 
 
 def ask(url: str, times: int, how: str, **settings: Any) -> list[perdure.Response]:

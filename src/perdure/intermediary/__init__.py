@@ -1,10 +1,9 @@
-"""Between two connections: the gateway, which serves clients and asks origins.
+"""Between two connections: the gateway, which stands in for origins, and the proxy, which clients choose.
 
 | file         | for                                                                                  |
 |--------------|--------------------------------------------------------------------------------------|
 | `gateway`    | listen, forward, drain                                                               |
 | `settings`   | what an operator may set of both sides                                               |
-| `access`     | where a forward proxy may go                                                         |
 | `origins`    | whom to ask: which origins there are, and which one is next                          |
 | `origin_side`| what all origins have in common for which the same is set                            |
 | `inbound`    | one client's connection, and what is answered without asking an origin               |
@@ -16,6 +15,12 @@
 | `remembered` | the same for a head that was the same the last time                                  |
 | `tunnel`     | two connections whose octets go to each other, once one of them has stopped being HTTP |
 | `tunnels`    | ... how they are opened, and which there are                                          |
+| `proxy`      | the forward proxy: listen, forward, drain; `proxy_settings`: what may be set of it   |
+| `proxied`    | ... one client's connection to it                                                    |
+| `targets`    | ... whom its requests are for                                                        |
+| `connect`    | ... where tunnels lead                                                               |
+| `access`     | ... where it may go                                                                  |
+| `credentials`| ... who may use it; `passwords`: what is kept of a password                          |
 | `failures`   | what the client is told when the origin cannot be asked, or answers rubbish          |
 | `shared`     | what all connections of one gateway share                                            |
 """

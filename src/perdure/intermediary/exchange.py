@@ -37,7 +37,7 @@ from perdure.core.pool import Entry
 from perdure.core.retry import Failure, is_repeatable, may_retry
 from perdure.intermediary.answer import Answer
 from perdure.intermediary.content import Upload
-from perdure.intermediary.failures import LENGTH_REQUIRED, Row, row_of
+from perdure.intermediary.failures import LENGTH_REQUIRED, Row, row_of, row_of_error
 from perdure.intermediary.forwarding import forward_trailers, readdress
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
@@ -241,7 +241,7 @@ class Exchange(Answer):
                 readdress(self._forwarded, other.rules, other.authority)
                 self._seek(False)
                 return
-        self._refuse(row_of(error.reason))
+        self._refuse(row_of_error(error))
 
     # What the origin's side calls.
 

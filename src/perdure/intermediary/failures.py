@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from perdure.client.errors import ExchangeError
 from perdure.core import FieldLine, Reason, RemoteViolation, make_line
 from perdure.core.writer import PHRASES
+from perdure.wire.errors import AddressProhibited, CertificateRefused, NameNotFound, TlsFailed, WireError
 
 
 class Row(NamedTuple):
@@ -50,6 +52,13 @@ ROWS: Final[dict[Reason, Row]] = {
     ),
     Reason.LOCAL_FAULT: Row(500, "proxy_internal_error", "the gateway failed"),
 }
+_CAUSES: Final[tuple[tuple[type[WireError], Row], ...]] = (
+    (AddressProhibited, Row(403, "destination_ip_prohibited", "connecting to that address is prohibited")),
+    (NameNotFound, Row(502, "dns_error", "the name of the origin has no address")),
+    (CertificateRefused, Row(502, "tls_certificate_error", "the certificate of the origin is refused")),
+    (TlsFailed, Row(502, "tls_protocol_error", "the TLS handshake with the origin failed")),
+)
+"""What the wire knows better than a Reason tells."""
 OTHER: Final = Row(502, "connection_terminated", "the exchange with the origin was cut short")
 
 LOOP: Final = Row(508, "proxy_loop_detected", "this request has passed through this gateway before")
@@ -67,6 +76,12 @@ LENGTH_REQUIRED: Final = Row(
 def row_of(reason: Reason) -> Row:
     """The row of a Reason with which the origin's side of an exchange failed."""
     return ROWS.get(reason, OTHER)
+
+
+def row_of_error(error: ExchangeError) -> Row:
+    """The row of an error for which there is no connection."""
+    cause = error.__cause__
+    return next((row for kind, row in _CAUSES if isinstance(cause, kind)), None) or row_of(error.reason)
 
 
 def refusal(violation: RemoteViolation) -> Row:

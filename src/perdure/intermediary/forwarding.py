@@ -61,10 +61,15 @@ class Forwarding:
         on_request: called with the stripped request, which it may change; a Response that it
             returns is the answer, and nothing is forwarded.
         on_response: called with the stripped final response, which it may change.
+        absolute: True where the next hop is a proxy, which gets targets in absolute-form.
+        authorization: what the next hop gets instead of the client's Proxy-Authorization, b"" for none;
+            None where that is not for us, and passes.
         may_remember: True if what becomes of a request depends on its own head alone.
     """
 
     __slots__ = (
+        "absolute",
+        "authorization",
         "forwarded",
         "host",
         "mark",
@@ -86,6 +91,8 @@ class Forwarding:
         on_response: ResponseHook | None = None,
         spoken: Spoken = "x-forwarded",
         trusted: Senders = NOBODY,
+        absolute: bool = False,
+        authorization: bytes | None = None,
     ) -> None:
         self.pseudonym = pseudonym
         self.mark = b"%b (%b)" % (pseudonym, mark) if mark else b""
@@ -95,6 +102,8 @@ class Forwarding:
         self.on_response = on_response
         self.spoken: Spoken = spoken
         self.trusted = trusted
+        self.absolute = absolute
+        self.authorization = authorization
         self.may_remember = host == "keep" and on_request is None
 
 
@@ -176,7 +185,9 @@ def strip_request(
         if hops is not None and name == b"max-forwards":
             line = make_line(line.name, b"%d" % (hops - 1))
         lines.append(line)
-    target = _target_to_send(request)
+    if rules.authorization is not None:  # 9110 §11.7.2: said to us, and consumed
+        lines = [line for line in lines if line[1] != b"proxy-authorization"]
+    target = request.target if rules.absolute else _target_to_send(request)
     # The facts are gathered once everything was added; until then those received stand in.
     return Request(request.method, target, lines, HTTP_11, facts, request.framing, request.end)
 
@@ -209,6 +220,8 @@ def add_to_request(forwarded: Request, request: Request, rules: Forwarding, hop:
     lines.append(make_line(b"Via", b"%d.%d %b" % (*request.version, comment)))
     if rules.forwarded != "leave":
         lines = say_client(lines, authority(request.target, request.facts), hop, rules.spoken)
+    if rules.authorization:
+        lines.append(make_line(b"Proxy-Authorization", rules.authorization))
     if request.facts.trailers_accepted and request.version >= HTTP_11:
         lines.append(TRAILERS_WANTED)
     forwarded.fields = lines

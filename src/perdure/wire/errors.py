@@ -42,6 +42,10 @@ class TlsFailed(ConnectFailed):
     """The TLS handshake failed: certificate, name, version or a peer that speaks no TLS."""
 
 
+class CertificateRefused(TlsFailed):
+    """The peer's certificate is not one to believe: expired, of another name, of an unknown authority."""
+
+
 class ConnectTimeout(ConnectFailed):
     """No connection came about in time; nothing was sent."""
 
@@ -101,7 +105,7 @@ def connect_error(error: BaseException, where: str, timeout: float | None = None
     if isinstance(error, socket.gaierror):
         return NameNotFound(f"{where}: the name has no address ({error.strerror})")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsFailed(f"{where}: certificate refused: {error.verify_message or _words(error)}")
+        return CertificateRefused(f"{where}: certificate refused: {error.verify_message or _words(error)}")
     if isinstance(error, ssl.SSLError):
         return TlsFailed(f"{where}: TLS handshake failed: {_words(error)}")
     if isinstance(error, TimeoutError):

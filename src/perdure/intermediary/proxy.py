@@ -1,0 +1,216 @@
+"""A forward proxy, in a program or as a program.
+
+    async with Proxy(bind="127.0.0.1:0", allow=["127.0.0.0/8"]) as proxy:
+        print(proxy.urls)
+
+RFC 9110 §3.7 (proxies), §7.3.2 (proxied), §7.6 (forwarding), §9.3.6 (CONNECT).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from perdure.client.loop_dialling import LoopDialler
+from perdure.client.proxies import read_proxy
+from perdure.client.urls import NextProxy, Origin
+from perdure.core import Reason, RemoteViolation, Response, Role
+from perdure.core.fields import HTTP_11, gather
+from perdure.core.pool import Statistics as PoolStatistics
+from perdure.core.writer import block
+from perdure.intermediary.access import Access
+from perdure.intermediary.connect import PARENT_WANTS_OTHERS, Connector
+from perdure.intermediary.credentials import Credentials
+from perdure.intermediary.failures import proxy_status
+from perdure.intermediary.forwarding import Forwarding, RequestHook, ResponseHook
+from perdure.intermediary.origin_side import OriginSide
+from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.outbound import OriginConnection, OriginWire
+from perdure.intermediary.passwords import read_users
+from perdure.intermediary.proxied import ProxyConnection, ProxyShared
+from perdure.intermediary.proxy_settings import ProxySettings, split_proxy_settings
+from perdure.intermediary.targets import Targets
+from perdure.intermediary.tunnel import FarWire
+from perdure.intermediary.tunnels import Tunnels
+from perdure.server.serve import ListeningServer
+from perdure.wire.bind import BoundSocket
+from perdure.wire.network import Network
+from perdure.wire.tls import TlsContext, client_context
+
+PROXY_AUTHENTICATION_REQUIRED: Final = 407
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyStatistics:
+    """What a proxy holds and has seen, at one moment.
+
+    Attributes:
+        connections, idle, tunnels: of clients, now.
+        opened, requests: of clients, since the start; `closes` counts the ends by Reason.
+        retried: requests that were sent a second time after a stale reuse.
+        origins: the connections to origins, or to the parent; without tunnels.
+    """
+
+    connections: int
+    idle: int
+    tunnels: int
+    opened: int
+    requests: int
+    closes: Mapping[Reason, int]
+    retried: int
+    origins: PoolStatistics
+
+
+class DirectWire(OriginWire):
+    """A connection to an origin that a proxy asks itself."""
+
+    __slots__ = ()
+
+    def forward(self, response: Response) -> Response:
+        """As of `OriginWire`; but an origin that plays the proxy gets nobody's password for us."""
+        if response.status == PROXY_AUTHENTICATION_REQUIRED:
+            raise RemoteViolation("407 from an origin server (9110 §15.5.8)", Reason.BAD_SYNTAX, 502)
+        return super().forward(response)
+
+
+class ParentWire(OriginWire):
+    """A connection to a parent proxy which our own credentials open."""
+
+    __slots__ = ()
+
+    def forward(self, response: Response) -> Response:
+        """As of `OriginWire`; but that our credentials are refused is not the client's fault."""
+        forwarded = super().forward(response)
+        if response.status != PROXY_AUTHENTICATION_REQUIRED:
+            return forwarded
+        lines = [line for line in forwarded.fields if not line.lowered.startswith(b"proxy-authenticat")]
+        lines.append(proxy_status(PARENT_WANTS_OTHERS, self._rules.pseudonym))
+        facts = gather(HTTP_11, False, lines)
+        own = Response(PARENT_WANTS_OTHERS.status, lines, facts=facts, end=response.end)
+        own.block = block(lines)
+        return own
+
+
+class ProxySide(OriginSide):
+    """What a proxy sets toward all origins, or its parent."""
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type[OriginWire], *arguments: Any) -> None:
+        self._kind = kind
+        super().__init__(*arguments)
+
+    def _make_wire(self, origin: Origin) -> OriginWire:
+        return self._kind(self.pool, self.rules, OriginConnection(self.limits, self.terms))
+
+
+class Proxy(ListeningServer):
+    """A forward proxy.
+
+    Only public addresses are asked unless `allow` says otherwise; see `access`.
+
+    Args:
+        bind: "HOST:PORT" (port 0: any free one) or "unix:PATH", or several.
+        on_request: called with every request after what belongs to one hop was removed and before
+            anything of ours is added, and with every CONNECT; it may change it (a CONNECT: not), or
+            return a Response to answer with.
+        on_response: the same for final responses, which it may change; not of what is in tunnels.
+        settings: every name of `ProxySettings`, of `ServerSettings`, and of `ClientSettings` with
+            `origin_` in front, such as origin_read_timeout=10.0 (seconds).
+
+    Raises:
+        ValueError, TypeError: for settings that cannot be understood.
+        BindFailed, AddressInUse: on entering.
+    """
+
+    def __init__(
+        self,
+        bind: str | Sequence[str] = "127.0.0.1:3128",
+        *,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        network: Network | None = None,
+        sockets: Sequence[BoundSocket] | None = None,
+        on_request: RequestHook | None = None,
+        on_response: ResponseHook | None = None,
+        **settings: Any,
+    ) -> None:
+        own, server, client = split_proxy_settings(settings)
+        super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
+        self.registry.role = Role.PROXY
+        self.registry.terms.proxy_connection_honoured = own.proxy_connection == "honour"
+        parent = None if own.parent is None else read_proxy(own.parent)
+        rules = _rules(own, parent, on_request, on_response)
+        access = Access(own.allow, own.deny)
+        # The parent may be anywhere; where it goes is its own affair.
+        outward = self._network.guarded(access.permits) if parent is None else self._network
+        tls = _origin_tls(own, parent, tls_cert is not None)
+        kind = DirectWire if parent is None else ParentWire if own.parent_credentials == "own" else OriginWire
+        self._side = ProxySide(kind, client, rules, outward, tls)
+        tunnels = Tunnels(own.tunnel_timeout)
+        dialler = LoopDialler(client, outward, lambda origin: FarWire(tunnels, client.write_timeout), tls)
+        targets = Targets(access, self._side, None if parent is None else _asked(parent, self._side))
+        connector = Connector(access, own.ports(), rules, dialler, parent)
+        credentials = Credentials(read_users(own.auth)) if own.auth else None
+        self._shared = ProxyShared(self.registry, rules, targets, tunnels, connector, credentials)
+
+    def make_connection(self) -> ProxyConnection:
+        """Make the wire of one accepted connection."""
+        return ProxyConnection(self._shared)
+
+    async def close(self) -> None:
+        """Drain, then release everything, the connections to origins last."""
+        await super().close()
+        if self._shared.credentials is not None:
+            self._shared.credentials.close()
+        await self._shared.tunnels.aclose()
+        await self._side.pool.aclose()
+
+    def statistics(self) -> ProxyStatistics:
+        """Count what there is and what was."""
+        registry = self.registry
+        return ProxyStatistics(
+            len(registry.connections),
+            len(registry.idle),
+            len(self._shared.tunnels.open_ones),
+            registry.opened,
+            registry.requests,
+            dict(registry.closes),
+            self._shared.retried,
+            self._side.pool.statistics(),
+        )
+
+
+def _rules(
+    own: ProxySettings,
+    parent: NextProxy | None,
+    on_request: RequestHook | None,
+    on_response: ResponseHook | None,
+) -> Forwarding:
+    authorization = b"" if parent is None else parent.authorization
+    return Forwarding(
+        own.pseudonym.encode("ascii"),
+        secrets.token_hex(3).encode(),
+        "keep",
+        own.forwarded,
+        on_request,
+        on_response,
+        own.forwarded_fields,
+        absolute=parent is not None,
+        authorization=None if own.parent_credentials == "client" else authorization,
+    )
+
+
+def _asked(parent: NextProxy, side: OriginSide) -> OriginServer:
+    """The parent as whom every request is sent to: one pool of connections, whatever they are for."""
+    key = Origin(parent.scheme, parent.host, parent.port)
+    return OriginServer(key, key.authority.encode("ascii"), side)
+
+
+def _origin_tls(own: ProxySettings, parent: NextProxy | None, secured: bool) -> TlsContext | None:
+    """The context for an https parent, and for https origins that are not asked for with CONNECT."""
+    if not secured and (parent is None or parent.scheme != "https"):
+        return None
+    return client_context(verify=own.origin_verify, ca_file=own.origin_ca_file)

@@ -1,0 +1,114 @@
+"""`perdure proxy` as a process, between `perdure get` and `perdure serve`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from perdure.intermediary.passwords import parse_hash
+from tests.commands.conftest import Perdure
+from tests.programs import Serving, document, serving
+
+
+@pytest.mark.row("S8", "S13")
+def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure, echo: Serving) -> None:
+    with serving("proxy", "--allow", "127.0.0.1") as proxy:
+        asked = perdure("get", "-n", "40", "-c", "4", "--json", "--proxy", proxy.url, echo.url)
+        totals = document(asked)["totals"]
+        assert (totals["answered"], totals["connections"]) == (40, 4)
+        assert proxy.end() == 0
+    assert (proxy.counted["connections"], proxy.counted["requests"]) == (4, 40)
+
+
+def test_a_tunnel_leads_to_the_ports_that_are_allowed(perdure: Perdure, echo: Serving) -> None:
+    port = echo.url.rpartition(":")[2]
+    through = ("get", "-p", "-i", "--proxy")
+    with serving("proxy", "--allow", "127.0.0.1", "--connect-ports", port) as proxy:
+        assert perdure(*through, proxy.url, echo.url).stdout.startswith("HTTP/1.1 200")
+    with serving("proxy", "--allow", "127.0.0.1") as proxy:
+        refused = perdure(*through, proxy.url, echo.url)
+        assert (refused.returncode, "refused the tunnel: 403" in refused.stderr) == (2, True)
+
+
+def test_loopback_is_refused_unless_it_is_allowed(perdure: Perdure, echo: Serving) -> None:
+    with serving("proxy") as proxy:
+        refused = perdure("get", "-i", "--proxy", proxy.url, echo.url)
+    assert refused.stdout.startswith("HTTP/1.1 403")
+    assert "error=destination_ip_prohibited" in refused.stdout
+    assert refused.returncode == 1
+
+
+def test_who_may_use_it_stands_in_the_file(perdure: Perdure, echo: Serving, tmp_path: Path) -> None:
+    hashed = perdure_hash(perdure)
+    text = f'[proxy]\nallow = ["127.0.0.1"]\nauth = ["alice:{hashed}"]\nconnect_ports = [443, "8000-8080"]\n'
+    (tmp_path / "perdure.toml").write_text(text, encoding="utf-8")
+    with serving("proxy", "--config", "perdure.toml", folder=tmp_path) as proxy:
+        assert perdure("get", "-i", "--proxy", proxy.url, echo.url).stdout.startswith("HTTP/1.1 407")
+        named = proxy.url.replace("//", "//alice:wonderland@")
+        assert perdure("get", "-i", "--proxy", named, echo.url).stdout.startswith("HTTP/1.1 200")
+
+
+def perdure_hash(perdure: Perdure) -> str:
+    """The hash of a password, as the command makes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO("wonderland\n"))
+        made = perdure("proxy", "--hash-password")
+    assert made.returncode == 0
+    return made.stdout.strip()
+
+
+def test_a_hash_is_made_of_a_line_of_input(perdure: Perdure, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_hash(perdure_hash(perdure)).matches(b"wonderland")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("wonderland"))
+    as_json = document(perdure("proxy", "--hash-password", "--json"))
+    assert parse_hash(as_json["hash"]).matches(b"wonderland")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    empty = perdure("proxy", "--hash-password")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "a password expected" in empty.stderr
+
+
+@pytest.mark.parametrize(("second", "status"), [("wonderland", 0), ("wonderlamb", 2)])
+def test_on_a_terminal_the_password_is_asked_for_twice(
+    perdure: Perdure, monkeypatch: pytest.MonkeyPatch, second: str, status: int
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said = ["wonderland", second]
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda prompt: said.pop(0))
+    assert perdure("proxy", "--hash-password").returncode == status
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--allow", "10.0.0.1/8"], "proxy: allow: a network expected"),
+        (["--auth", "alice:secret"], "proxy: auth: of 'alice': a hash of `perdure proxy --hash-password`"),
+        (["--connect-ports", "https"], "proxy: connect_ports: a port such as 443"),
+        (["--parent", "http://u:secret@a/b"], "proxy: parent: http://HOST:PORT"),
+        (["--bind", "8080"], "bind address: expected HOST:PORT"),
+        (["--forwarded", "x"], "--forwarded: one of"),
+    ],
+)
+def test_what_cannot_be_understood_is_one_line_and_status_2(
+    perdure: Perdure, flags: list[str], message: str
+) -> None:
+    failed = perdure("proxy", *flags)
+    assert failed.returncode == 2
+    assert len(failed.stderr.splitlines()) == 1
+    assert message in failed.stderr
+    assert "secret" not in failed.stderr
+
+
+def test_help_says_where_it_goes_by_default(perdure: Perdure) -> None:
+    shown = perdure("proxy", "--help").stdout
+    assert "public addresses only" in " ".join(shown.split())
+    for flag in "--allow", "--deny", "--connect-ports", "--auth", "--parent", "--bind", "--workers":
+        assert flag in shown
+    assert "127.0.0.1:3128" in shown
