@@ -1,4 +1,4 @@
-"""The command line: `perdure serve`, `gateway`, `proxy`, `get` and `demo`.
+"""The command line: `perdure serve`, `gateway`, `proxy`, `get`, `lab` and `demo`.
 
 Exit status 0 yes, 1 no or differed, 2 could not do it. An error is one line on standard error that says what,
 where, expected, got; `--debug` shows its traceback. What the commands do is in `commands`.
@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 
-from perdure.commands import demo, gateway, get, proxy, serve
+from perdure.commands import demo, gateway, get, lab, proxy, serve
 from perdure.commands.command import add_command
 from perdure.commands.outcome import COULD_NOT, INTERRUPTED, one_line, say
 from perdure.core.errors import Error
 
-COMMANDS = (serve.COMMAND, gateway.COMMAND, proxy.COMMAND, get.COMMAND, demo.COMMAND)
+COMMANDS = (serve.COMMAND, gateway.COMMAND, proxy.COMMAND, get.COMMAND, lab.COMMAND, demo.COMMAND)
 UsageError = typer.BadParameter.__mro__[1]
 """The root of what Typer says of arguments; its module has changed its name more than once."""
 

@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from perdure.commands.delivery import Delivery
+from perdure.commands.delivery import path_of
 from perdure.commands.get_options import GetOptions
 from perdure.commands.outcome import CouldNot
-from perdure.commands.progress import Bar
 from tests.commands.conftest import Perdure
-from tests.programs import Serving
-
-UNSEEN = Bar(watched=False, counts_octets=True)
-
-
-def delivery(options: GetOptions) -> Delivery:
-    return Delivery(options, UNSEEN, printed=True)
+from tests.programs import Serving, serving
 
 
 @pytest.mark.parametrize(
@@ -30,7 +23,7 @@ def delivery(options: GetOptions) -> Delivery:
 )
 def test_remote_name_is_the_last_part_of_the_path_as_it_stands(url: str, name: str) -> None:
     options = GetOptions(url=[url], remote_name=True, output_dir=Path("folder"))
-    assert delivery(options).path_of(url) == Path("folder") / name
+    assert path_of(options, url) == Path("folder") / name
 
 
 @pytest.mark.parametrize(
@@ -38,7 +31,7 @@ def test_remote_name_is_the_last_part_of_the_path_as_it_stands(url: str, name: s
 )
 def test_url_that_names_no_file_is_refused(url: str) -> None:
     with pytest.raises(CouldNot, match="--remote-name: the name of a file expected"):
-        delivery(GetOptions(url=[url], remote_name=True)).path_of(url)
+        path_of(GetOptions(url=[url], remote_name=True), url)
 
 
 def test_file_of_each_url_is_written_and_the_requests_are_listed(
@@ -78,3 +71,34 @@ def test_dash_is_standard_output_with_json_too(perdure: Perdure, echo: Serving) 
     result = perdure("get", "--json", "-o", "-", echo.url)
     assert result.stdout.startswith("GET / 1.1\n")
     assert '"totals"' in result.stdout
+
+
+def test_download_goes_on_where_its_file_ends(perdure: Perdure, tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "long").write_bytes(b"0123456789")
+    part = tmp_path / "part"
+    part.write_bytes(b"0123")
+    with serving("serve", str(tmp_path / "served")) as program:
+        result = perdure("get", "-C", "-", "-o", str(part), f"{program.url}/long")
+        assert (result.stderr, result.returncode, part.read_bytes()) == ("", 0, b"0123456789")
+        perdure("get", "-C", "7", "-o", str(part), f"{program.url}/long")
+        assert part.read_bytes() == b"0123456789"
+        perdure("get", "-r", "2-4", "-o", str(part), f"{program.url}/long")
+        assert part.read_bytes() == b"234"
+
+
+def test_file_stays_as_it_is_where_the_server_begins_anew(
+    perdure: Perdure, echo: Serving, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(b"0123")
+    result = perdure("get", "-C", "-", "-o", str(part), echo.url)
+    words = "perdure: --continue-at: 206 from octet 4 on expected of the server, got 200 OK\n"
+    assert (result.stderr, result.returncode, part.read_bytes()) == (words, 2, b"0123")
+
+
+def test_heads_of_all_responses_go_into_one_file(perdure: Perdure, echo: Serving, tmp_path: Path) -> None:
+    heads = tmp_path / "heads"
+    perdure("get", "-n", "2", "-D", str(heads), echo.url)
+    assert heads.read_bytes().count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert heads.read_bytes().endswith(b"\r\n\r\n")

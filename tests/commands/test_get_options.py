@@ -39,6 +39,10 @@ def test_method_is_what_the_options_need_unless_it_is_named(options: dict[str, A
         ({"upload_file": Path("f"), "data": ["a"]}, "one of --data, --form and --upload-file expected"),
         ({"form": ["a=b"], "data": ["a"]}, "one of --data, --form and --upload-file expected"),
         ({"pipeline": 2, "proxy": "http://a"}, "--pipeline goes without --location, --digest and --proxy"),
+        ({"continue_at": "x", "output": "f"}, "--continue-at: a number of octets"),
+        ({"continue_at": "-"}, "--continue-at: the file of one request expected in --output, got none"),
+        ({"continue_at": "-", "output": "f", "range": "1-"}, "one of --range and --continue-at expected"),
+        ({"pipeline": 2, "dump_header": "f"}, "--pipeline goes without --dump-header"),
         ({"key": "k"}, "key: its certificate expected in cert, got none"),
     ],
 )

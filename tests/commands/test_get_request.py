@@ -130,3 +130,8 @@ def test_file_is_put_as_it_is(tmp_path: Path) -> None:
 def test_what_must_not_be_sent_is_refused_before_anything_is(options: dict[str, Any]) -> None:
     with pytest.raises(Error):
         wanted_of(GetOptions(url=["http://a.test/"], **options), SETTINGS)
+
+
+def test_a_raw_at_sign_is_no_file_and_a_range_is_a_field() -> None:
+    assert content_of(GetOptions(data=["a=1"], data_raw=["@b"])) == b"a=1&@b"
+    assert b"\r\nRange: bytes=-500\r\n" in head(range="-500")

@@ -317,3 +317,19 @@ def test_connections_leave_some_descriptors_for_everything_else(descriptors: int
     registry = Registry(ServerSettings(max_connections=100))
     registry.fit_descriptors(descriptors)
     assert registry.most == most
+
+
+def test_who_wants_to_know_is_told_of_each_connections_end_and_its_reason(play: Play) -> None:
+    async def scene(network: Network) -> None:
+        async with serving(network, hello, max_requests=1) as stand:
+            told: list[tuple[object, Reason]] = []
+            stand.server.registry.ended = lambda connection, reason: told.append(
+                (connection.peer_address, reason)
+            )
+            peer, _ = await stand.ask()
+            assert await peer.at_eof()
+            peer.close()
+            await stand.until(lambda: bool(told))
+            assert told == [(peer.own_address, Reason.MAX_REQUESTS)]
+
+    play(scene)

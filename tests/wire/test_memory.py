@@ -9,7 +9,8 @@ import ssl
 import pytest
 
 from perdure.wire.errors import AddressProhibited, ConnectFailed, ConnectTimeout
-from perdure.wire.memory import Fault, MemoryNetwork, Side
+from perdure.wire.memory import Fault, Lines, MemoryNetwork, Side
+from perdure.wire.pair import Line
 from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.virtual import run_virtual
 
@@ -146,5 +147,36 @@ def test_a_guarded_network_judges_names_by_what_they_resolve_to() -> None:
             await RawPeer.dial(guarded, "both.test", 80)
         assert len(network.connections) == 1
         listener.close()
+
+    run_virtual(scene())
+
+
+def test_each_host_sees_its_own_ways_and_those_who_share_a_line_share_its_rate() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork()
+        near, far = Lines(Line(0.1), Line(0.1)), Lines(Line(0.5, 8 * 1514), Line(0.5))  # a packet a second
+        client = network.seen_from("10.0.0.1", {"10.0.0.2": near, "10.0.0.3": far})
+        listener = await RawListener.listen(network.seen_from("10.0.0.3", {}), "10.0.0.3:80")
+        began = network.now()
+        first, second = [await RawPeer.dial(client, "10.0.0.3", 80) for _ in range(2)]
+        assert network.now() - began == pytest.approx(2.0)
+        peers = [await listener.accept() for _ in range(2)]
+        assert peers[0].peer_address == ("10.0.0.1", first.own_address[1])  # type: ignore[index]  # no path
+        began = network.now()
+        first.send(bytes(1448))
+        second.send(bytes(1448))
+        await peers[1].receive_exactly(1448)
+        assert network.now() - began == pytest.approx(2.5)
+        assert network.connections[1].arrivals == [pytest.approx(began + 2.5)]
+
+    run_virtual(scene())
+
+
+def test_host_that_is_no_neighbour_is_unreachable() -> None:
+    async def scene() -> None:
+        network = MemoryNetwork()
+        await RawListener.listen(network, "10.0.0.3:80")
+        with pytest.raises(ConnectFailed, match="unreachable"):
+            await RawPeer.dial(network.seen_from("10.0.0.1", {}), "10.0.0.3", 80)
 
     run_virtual(scene())

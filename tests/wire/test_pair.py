@@ -9,7 +9,7 @@ import pytest
 
 from perdure.wire.errors import PeerReset
 from perdure.wire.memory import MemoryNetwork
-from perdure.wire.pair import WINDOW_OCTETS
+from perdure.wire.pair import WINDOW_OCTETS, Line
 from perdure.wire.raw import RawListener, RawPeer
 from perdure.wire.virtual import run_virtual
 
@@ -120,3 +120,17 @@ def test_the_transport_keeps_the_manners_of_asyncios() -> None:
         await server.wait_lost()
 
     run_virtual(scene())
+
+
+def test_line_with_a_rate_sends_packets_one_after_the_other() -> None:
+    line = Line(0.1, 8 * 1514)  # a full packet a second
+    assert [len(piece) for piece in line.pieces(bytes(3000))] == [1448, 1448, 104]
+    assert line.arrival(10.0, 1448) == pytest.approx(11.1)
+    assert line.arrival(10.0, 1448) == pytest.approx(12.1)
+    assert line.arrival(20.0, 1448) == pytest.approx(21.1)
+
+
+def test_line_without_a_rate_sends_all_at_once() -> None:
+    line = Line(0.1)
+    assert line.pieces(bytes(3000)) == [bytes(3000)]
+    assert [line.arrival(10.0, 1448) for _ in range(2)] == [pytest.approx(10.1)] * 2

@@ -15,6 +15,7 @@
 | `delivery`     | where the content of responses goes; `progress`: a bar where a person watches   |
 | `form`         | the parts of a form                                                             |
 | `report`       | a line for each request, the totals; `story`: what -v and -vv tell              |
+| `lab`          | `perdure lab`                                                                   |
 | `demo`         | `perdure demo`, and `demo_origin`: the application its origin serves            |
 
 These files import lazily, so that `perdure --help` starts no event loop: what only a running command

@@ -15,6 +15,7 @@ from perdure.commands.command import Command, Read
 from perdure.commands.get_options import SUBJECTS, GetOptions, adapted
 from perdure.commands.outcome import NO, YES, CouldNot, Manner, print_json, say
 from perdure.commands.report import HEADER, Row, Totals
+from perdure.commands.write_out import check, filled
 from perdure.config import Part, Section
 from perdure.core import Reason
 
@@ -36,6 +37,8 @@ def run(manner: Manner, read: Read) -> int:
     settings = adapted(settings, options)
     if not options.url:
         raise CouldNot("get: a URL expected, got none")
+    if options.write_out is not None:
+        check(options.write_out)
     wanted = wanted_of(options, settings)
     telling = Telling(manner, options)
     totals = Totals()
@@ -70,9 +73,10 @@ class Telling:
     def __init__(self, manner: Manner, options: GetOptions) -> None:
         self.rows: list[Row] = []
         self._manner = manner
-        self._listed = not (options.single or manner.json or options.silent)
+        self._listed = not (options.single or manner.json or options.silent or options.write_out is not None)
         self._quiet = options.silent and not options.show_error
         self._single = options.single
+        self._write_out = options.write_out
         self._with_url = len(options.url) > 1
         self.bar = bar_of(manner, options, wanted=not options.single, counts_octets=False)
         self.bar.begin("requests", options.total)
@@ -85,6 +89,8 @@ class Telling:
             print(row.text(with_url=self._with_url))
         self.rows.append(row)
         self.bar.advance(1)
+        if self._write_out is not None:
+            print(filled(self._write_out, row), end="", flush=True)
 
     def finish(self, totals: Totals) -> None:
         """Tell of them all: nothing where one request prints its content, or nothing was asked."""
@@ -96,7 +102,7 @@ class Telling:
         elif self._single:
             for line in totals.lines():
                 logger.info("%s", line)
-        elif rows:
+        elif rows and self._write_out is None:
             print("\n".join(totals.lines()))
         self._tell_errors(rows)
 

@@ -53,6 +53,8 @@ class GetOptions:
     """What User-Agent says; empty: nothing."""
     cookie: list[str] = field(default_factory=list, metadata=_also("-b", metavar="NAME=VALUE"))
     """A cookie to send; those that responses set are not kept. May be repeated."""
+    range: str | None = field(default=None, metadata=_also("-r", metavar="FIRST-LAST"))
+    """Ask for a part of the content: 0-499, 500- or -500 octets."""
     compressed: bool = False
     """Ask for compressed content, and print it decompressed."""
 
@@ -61,6 +63,8 @@ class GetOptions:
     Several are joined with "&"."""
     data_binary: list[str] = field(default_factory=list, metadata={"metavar": "TEXT"})
     """The same, with the file as it is. Joined after those of --data."""
+    data_raw: list[str] = field(default_factory=list, metadata={"metavar": "TEXT"})
+    """The same, with an @ at its beginning taken as it is. Joined after those of --data-binary."""
     form: list[str] = field(default_factory=list, metadata=_also("-F", metavar="NAME=TEXT"))
     """A part of a form (multipart/form-data); NAME=@FILE is a file, NAME=<FILE its text. May be repeated."""
     in_query: bool = field(default=False, metadata=_also("-G", flag="--get"))
@@ -80,6 +84,13 @@ class GetOptions:
     """Where the files of -o and -O go."""
     include: bool = field(default=False, metadata=_also("-i"))
     """Print the head of the response before its content."""
+    dump_header: str | None = field(default=None, metadata=_also("-D", metavar="FILE"))
+    """Write the heads of responses to a file; "-" is standard output."""
+    continue_at: str | None = field(default=None, metadata=_also("-C", metavar="OCTETS"))
+    """Go on with a download after so many octets of its file; "-": where the file ends."""
+    write_out: str | None = field(default=None, metadata=_also("-w", metavar="TEXT"))
+    """Print this after each request, and no lines and totals; %{http_code}, %{time_total}, %{size_download},
+    %{num_connects}, %{connection_number}, %{reused} and others stand for what became of it."""
     fail: bool = field(default=False, metadata=_also("-f"))
     """Deliver no content of a response with status 400 or above."""
 
@@ -125,14 +136,31 @@ class GetOptions:
             raise ValueError(f"--remote-name takes one request to each URL, got {how}")
         if self.remote_name and self.output is not None:
             raise ValueError("one of --output and --remote-name expected, got both")
-        contents = (self.upload_file is not None, bool(self.data or self.data_binary), bool(self.form))
+        if self.continue_at is not None:
+            self._check_continuing(self.continue_at)
+        contents = (self.upload_file is not None, self.has_data, bool(self.form))
         if sum(contents) > 1:
             raise ValueError("one of --data, --form and --upload-file expected, got more")
         through = self.proxy not in (ENVIRONMENT, *NO_PROXY)
         if self.pipeline is not None and (self.location or self.digest or through):
             raise ValueError("--pipeline goes without --location, --digest and --proxy, got one of them")
+        if self.pipeline is not None and self.dump_header is not None:
+            raise ValueError("--pipeline goes without --dump-header, got it")
         if self.key is not None and self.cert is None:
             raise ValueError("key: its certificate expected in cert, got none")
+
+    def _check_continuing(self, start: str) -> None:
+        if start != "-" and not start.isdecimal():
+            raise ValueError(f'--continue-at: a number of octets, or "-", expected, got {start!r}')
+        if self.range is not None:
+            raise ValueError("one of --range and --continue-at expected, got both")
+        if not self.single or (self.output in (None, "-") and not self.remote_name):
+            raise ValueError("--continue-at: the file of one request expected in --output, got none")
+
+    @property
+    def has_data(self) -> bool:
+        """True if --data, --data-binary or --data-raw gave something."""
+        return bool(self.data or self.data_binary or self.data_raw)
 
     @property
     def total(self) -> int:
@@ -146,8 +174,8 @@ class GetOptions:
 
     @property
     def sends_data(self) -> bool:
-        """True if there is content that --data or --data-binary gave."""
-        return bool(self.data or self.data_binary) and not self.in_query
+        """True if there is content that --data and its like gave."""
+        return self.has_data and not self.in_query
 
     @property
     def verb(self) -> str:

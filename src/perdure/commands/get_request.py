@@ -19,6 +19,7 @@ import typer
 from perdure.client.requests import Options, RequestMaker
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import locate, with_parameters
+from perdure.commands.delivery import beginning
 from perdure.commands.form import FormPart, form_part
 from perdure.commands.get_options import GetOptions
 from perdure.commands.outcome import CouldNot
@@ -110,6 +111,9 @@ def _wanted(
         fields = [*fields, ("Authorization", basic(login))]
     if options.in_query and isinstance(content, bytes):
         plain, content = with_parameters(plain, content.decode("utf-8", "replace")), None
+    start = beginning(options, plain)
+    if start:
+        fields = [*fields, ("Range", f"bytes={start}-")]
     user, _, password = login.decode("utf-8", "surrogateescape").partition(":")
     digest = (user, password) if login and options.digest else None
     return Wanted(options.verb, plain, fields, content, digest)
@@ -136,6 +140,8 @@ def _fields_of_options(options: GetOptions) -> Iterator[Field]:
         yield "User-Agent", options.user_agent or None
     if options.cookie:
         yield "Cookie", "; ".join(options.cookie)
+    if options.range is not None:
+        yield "Range", f"bytes={options.range}"
     if options.sends_data:
         yield FORM
     yield GZIP if options.compressed else PLAIN
@@ -186,22 +192,27 @@ def content_of(options: GetOptions) -> Content | None:
         return options.upload_file
     if options.form:
         return [form_part(text) for text in options.form]
-    if not options.data and not options.data_binary:
+    if not options.has_data:
         return None
     pieces = [_data(text) for text in options.data]
     pieces += [_data_binary(text) for text in options.data_binary]
+    pieces += [_plain(text) for text in options.data_raw]
     return b"&".join(pieces)
+
+
+def _plain(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _data(text: str) -> bytes:
     if not text.startswith("@"):
-        return text.encode("utf-8", "surrogateescape")
+        return _plain(text)
     return _octets_of("--data", text[1:]).translate(None, LINE_ENDS)
 
 
 def _data_binary(text: str) -> bytes:
     if not text.startswith("@"):
-        return text.encode("utf-8", "surrogateescape")
+        return _plain(text)
     return _octets_of("--data-binary", text[1:])
 
 

@@ -52,6 +52,14 @@ class Bar:
         if self._shown is not None:
             self._shown.update(self._shown.task_ids[0], completed=self._done)
 
+    def say(self, text: str) -> None:
+        """What is being done has another name now."""
+        self._text = text
+        if self._shown is not None:
+            self._shown.update(self._shown.task_ids[0], description=text)
+        else:
+            self.advance(0)
+
     def end(self) -> None:
         """It is over, and the line is empty again."""
         if self._shown is not None:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from perdure.core import Limits, Reason, Role, ServerConnection, Terms
@@ -49,6 +50,7 @@ class Registry:
         access_log: None where none is kept.
         opened, requests: totals; `closes` counts the ended connections by Reason.
         draining: True once `drain` was called; no connection outlives its exchange then.
+        ended: told of each connection that ends, and why.
         tasks: what works on exchanges; a shutdown waits for them, as some go on after the response.
     """
 
@@ -61,6 +63,7 @@ class Registry:
         "closes",
         "connections",
         "draining",
+        "ended",
         "ending",
         "idle",
         "idle_seconds",
@@ -85,6 +88,7 @@ class Registry:
         self.parting: dict[Lifetime, None] = {}
         self.idle_seconds = settings.idle_timeout + settings.idle_buffer
         self.tasks: set[asyncio.Task[None]] = set()
+        self.ended: Callable[[Lifetime, Reason], None] = _nobody
         self.ending = 0
         self.opened = 0
         self.requests = 0
@@ -174,6 +178,7 @@ class Registry:
             if by_address[host] <= 0:
                 del by_address[host]
         self.closes[reason] += 1
+        self.ended(connection, reason)
         waiting = self._all_closed
         if waiting is not None and not self.connections and not waiting.done():
             waiting.set_result(None)
@@ -234,3 +239,7 @@ class Registry:
     def _cut_off_all(self, reason: Reason) -> None:
         for connection in list(self.connections):
             connection.cut_off(reason)
+
+
+def _nobody(connection: Lifetime, reason: Reason) -> None:
+    """Nobody wants to be told of a connection's end."""

@@ -24,6 +24,9 @@
 | `connect`  | connecting without an event loop, happy eyeballs included                         |
 | `poll`     | waiting for one socket                                                            |
 | `idle`     | `IdleWatch`: notices what happens to sockets that a sleeping program keeps idle   |
+|            | **Linux**                                                                         |
+| `namespace`| hosts of their own inside one process, and sockets that live in them              |
+| `frames`   | Ethernet frames of an interface, as they are                                      |
 |            | **Tests**                                                                         |
 | `virtual`  | `VirtualLoop`: an event loop whose time jumps, so that tests never sleep          |
 | `memory`   | `MemoryNetwork`: dial and listen without sockets, with scripted faults            |

@@ -18,14 +18,14 @@ import itertools
 import math
 import socket
 import ssl
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 from perdure.wire.address import Address, address_text, parse_bind, url_of
 from perdure.wire.errors import AddressInUse, connect_error
 from perdure.wire.loop import LoopWire
 from perdure.wire.network import Permits, permitted
-from perdure.wire.pair import READ_OCTETS, MemoryTransport
+from perdure.wire.pair import READ_OCTETS, Line, MemoryTransport
 
 W = TypeVar("W", bound=LoopWire)
 
@@ -45,25 +45,36 @@ class Fault(NamedTuple):
     kind: Literal["fin", "rst", "stall", "refused", "unanswered"]
 
 
+class Lines(NamedTuple):
+    """Both ways between two hosts."""
+
+    there: Line
+    back: Line
+
+
 class MemoryConnection:
     """What happened on one connection: a record, and the place where faults strike.
 
     Attributes:
+        lines: the ways it takes, there from the client's end; None where its attempt led nowhere.
         opened_at: virtual seconds; `math.inf` if it never was.
         client_octets, server_octets: everything that side sent, as far as it crossed.
         client_end_at, server_end_at: when that side's FIN left; `math.inf` if it did not.
-        reset_at: when it was reset; `math.inf` if it was not.
-        crossings: (when, side, octets) in order.
+        reset_at, reset_by: when it was reset, and by whom; `math.inf` if it was not.
+        crossings: (when, side, octets) in order; arrivals: when the last of each has arrived.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.lines: Lines | None = None
         self.opened_at = math.inf
         self.client_octets = bytearray()
         self.server_octets = bytearray()
         self.client_end_at = math.inf
         self.server_end_at = math.inf
         self.reset_at = math.inf
+        self.reset_by: Side = "client"
         self.crossings: list[tuple[float, Side, bytes]] = []
+        self.arrivals: list[float] = []
         self.faults: list[Fault] = []
         self.client: MemoryTransport
         self.server: MemoryTransport
@@ -88,7 +99,7 @@ class MemoryConnection:
             self.note_end(side)
             transport.cut(None)
         elif fault.kind == "rst":
-            self.note_reset()
+            self.note_reset(side)
             transport.cut(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
 
     def note_end(self, side: Side) -> None:
@@ -98,14 +109,16 @@ class MemoryConnection:
         else:
             self.server_end_at = self._loop.time()
 
-    def note_reset(self) -> None:
+    def note_reset(self, side: Side) -> None:
         """Record the first RST."""
-        self.reset_at = min(self.reset_at, self._loop.time())
+        if self.reset_at == math.inf:
+            self.reset_at, self.reset_by = self._loop.time(), side
 
     def note_octets(self, side: Side, octets: bytes) -> None:
         """Record octets that left a side."""
         self.octets_of(side).extend(octets)
         self.crossings.append((self._loop.time(), side, octets))
+        self.arrivals.append((self.client if side == "client" else self.server).arrives_at)
 
 
 class _Watch:
@@ -133,7 +146,7 @@ class _Watch:
 
     def was_reset(self) -> None:
         """Record."""
-        self._connection.note_reset()
+        self._connection.note_reset(self._side)
 
 
 class MemoryListener:
@@ -166,6 +179,7 @@ class MemoryNetwork:
     Attributes:
         latency: virtual seconds each way.
         split: the most octets that are delivered at once; None as many as arrived.
+        host: the address that dials of this network come from.
         connections: the record of every attempt to connect, in order.
         names: what names resolve to; every other host is taken for an address.
         lookups: the names that `resolve` was asked for, in order.
@@ -174,6 +188,7 @@ class MemoryNetwork:
     def __init__(self, latency: float = 0.0, split: int | None = None) -> None:
         self.latency = latency
         self.split = split
+        self.host = "127.0.0.1"
         self.connections: list[MemoryConnection] = []
         self.names: dict[str, list[Address]] = {}
         self.lookups: list[str] = []
@@ -181,6 +196,19 @@ class MemoryNetwork:
         self._faults: dict[int, list[Fault]] = {}
         self._ports = itertools.count(50001)
         self._permits: Permits | None = None
+        self._neighbours: Mapping[str, Lines] | None = None
+
+    def seen_from(self, host: str, neighbours: Mapping[str, Lines]) -> MemoryNetwork:
+        """Return the same network as one of its hosts sees it.
+
+        Args:
+            host: its address.
+            neighbours: what it can dial, and the way there. Who shares a `Line` shares its rate.
+        """
+        view = copy.copy(self)  # everything that is remembered is remembered together
+        view.host = host
+        view._neighbours = neighbours
+        return view
 
     def now(self) -> float:
         """Virtual seconds."""
@@ -276,6 +304,16 @@ class MemoryNetwork:
     def _free_port(self) -> int:
         return next(self._ports)
 
+    def _way(self, addresses: Sequence[Address], where: str) -> Lines:
+        """Return the way to an address."""
+        if self._neighbours is None:
+            return Lines(Line(self.latency), Line(self.latency))
+        hosts = [address[0] for address in addresses if isinstance(address, tuple)]
+        for host in hosts:
+            if host in self._neighbours:
+                return self._neighbours[host]
+        raise connect_error(OSError(errno.ENETUNREACH, "Network is unreachable"), where)
+
     async def _dial(
         self,
         factory: Callable[[], W],
@@ -291,7 +329,8 @@ class MemoryNetwork:
         connection.faults = self._faults.pop(len(self.connections), [])
         self.connections.append(connection)
         kinds = {fault.kind for fault in connection.faults}
-        round_trip = 2 * self.latency
+        lines = self._way(addresses, where)
+        round_trip = lines.there.latency + lines.back.latency
         if "unanswered" in kinds or round_trip > timeout:
             await asyncio.sleep(timeout)
             raise connect_error(TimeoutError(), where, timeout)
@@ -300,22 +339,24 @@ class MemoryNetwork:
         if listener is None or "refused" in kinds:
             refusal = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
             raise connect_error(refusal, where)
-        return self._connect(factory, listener, connection, loop)
+        connection.lines = lines
+        return self._connect(factory, listener, connection, lines, loop)
 
     def _connect(
         self,
         factory: Callable[[], W],
         listener: MemoryListener,
         connection: MemoryConnection,
+        lines: Lines,
         loop: asyncio.AbstractEventLoop,
     ) -> W:
         """Join two transports and call both ends' `connection_made`, the client's first."""
         address = listener.addresses[0]
-        own: Address = "" if isinstance(address, str) else ("127.0.0.1", self._free_port())
+        own: Address = "" if isinstance(address, str) else (self.host, self._free_port())
         connection.client = MemoryTransport(loop, _Watch(connection, "client"), own, address)
         connection.server = MemoryTransport(loop, _Watch(connection, "server"), address, own)
+        connection.client.line, connection.server.line = lines
         for transport in (connection.client, connection.server):
-            transport.latency = self.latency
             transport.split = self.split or READ_OCTETS
         wire = factory()
         connection.opened_at = loop.time()

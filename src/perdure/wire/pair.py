@@ -9,6 +9,7 @@ warns of). Closing with unread octets, or receiving octets after closing, answer
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import Any, Protocol
 
@@ -20,6 +21,37 @@ HIGH_WATER_OCTETS = 65536
 """As asyncio's transports: above it the writer is asked to pause."""
 READ_OCTETS = 262144
 """As asyncio's transports: the most that is delivered at once."""
+
+
+PIECE_OCTETS = 1448
+"""What one packet of Ethernet holds of TCP's content, its timestamps counted off."""
+PACKET_OCTETS = 66
+"""The heads of Ethernet, IP and TCP."""
+
+
+class Line:
+    """One way between two hosts, which all connections between them share.
+
+    Attributes:
+        latency: seconds that anything takes from end to end.
+        rate: bits per second, heads of packets included; math.inf is no limit.
+    """
+
+    def __init__(self, latency: float = 0.0, rate: float = math.inf) -> None:
+        self.latency = latency
+        self.rate = rate
+        self._free_at = -math.inf
+
+    def pieces(self, octets: bytes) -> list[bytes]:
+        """Cut octets as they travel: in packets where those take time, else as they are."""
+        if self.rate == math.inf:
+            return [octets]
+        return [octets[start : start + PIECE_OCTETS] for start in range(0, len(octets), PIECE_OCTETS)]
+
+    def arrival(self, now: float, octets: int) -> float:
+        """Let a packet with so much content enter; return when it arrives. Nothing overtakes."""
+        self._free_at = max(now, self._free_at) + 8 * (octets + PACKET_OCTETS) / self.rate
+        return self._free_at + self.latency
 
 
 class Passage(Protocol):
@@ -39,13 +71,20 @@ class Passage(Protocol):
 
 
 class MemoryTransport(asyncio.Transport):
-    """One end of a connection in memory."""
+    """One end of a connection in memory.
+
+    Attributes:
+        line: the way that its octets take.
+        split: the most octets that it delivers at once.
+        arrives_at: when the last item that it sent reaches the other end.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, passage: Passage, own: Address, peer: Address
     ) -> None:
         super().__init__({"sockname": own, "peername": peer})
-        self.latency = 0.0
+        self.line = Line()
+        self.arrives_at = -math.inf
         self.split = READ_OCTETS
         self._loop = loop
         self._passage = passage
@@ -176,7 +215,8 @@ class MemoryTransport(asyncio.Transport):
             octets = bytes(self._queue[:count])
             del self._queue[:count]
             self._in_flight += count
-            self._depart(octets)
+            for piece in self.line.pieces(octets):
+                self._depart(piece)
             self._passage.crossed(octets)
         self._after_push()
 
@@ -207,8 +247,10 @@ class MemoryTransport(asyncio.Transport):
     def _depart(self, item: bytes | ConnectionResetError | None) -> None:
         """Send one item on its way. One call per item in order of time: they cannot overtake."""
         self._transit.append(item)
-        if self.latency > 0:
-            self._loop.call_later(self.latency, self._land)
+        now = self._loop.time()
+        self.arrives_at = arrival = self.line.arrival(now, len(item) if isinstance(item, bytes) else 0)
+        if arrival > now:
+            self._loop.call_at(arrival, self._land)
         else:
             self._loop.call_soon(self._land)
 
@@ -261,8 +303,11 @@ class MemoryTransport(asyncio.Transport):
     def _window_opened(self, count: int) -> None:
         """The peer's program took octets of ours."""
         self._in_flight -= count
-        if self.latency > 0:
-            self._loop.call_later(self.latency, self._push)
+        latency = (
+            self._peer.line.latency
+        )  # the window is told in an acknowledgement, which goes the other way
+        if latency > 0:
+            self._loop.call_later(latency, self._push)
         else:
             self._loop.call_soon(self._push)
 

@@ -1,0 +1,72 @@
+"""Scenarios are found by name, declare what they need, and hold."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from perdure.lab.backend import CannotStage
+from perdure.lab.perform import perform, why_no_namespaces
+from perdure.lab.scenario import ALL_BACKENDS, UnknownScenario, load, scenario_names, scenario_title
+from perdure.lab.verdict import Holds
+from tests.lab.machine import needs_namespaces
+
+IN_MEMORY = [name for name in scenario_names() if "memory" in load(name).backends]
+ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends]
+ON_LOOPBACK = [name for name in scenario_names() if "loopback" in load(name).backends]
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_scenario_declares_what_it_needs(name: str) -> None:
+    scenario = load(name)
+    assert scenario.title == scenario_title(name)
+    assert not scenario.title.endswith(".")
+    assert scenario.about
+    assert scenario.rows
+    assert all(re.fullmatch(r"S(?:[1-9]|1[0-6])", row) for row in scenario.rows)
+    assert {end for link in scenario.links for end in (link.a, link.b)} <= set(scenario.hosts)
+    assert set(scenario.backends) <= set(ALL_BACKENDS)
+
+
+@pytest.mark.parametrize("name", IN_MEMORY)
+def test_scenario_holds_in_memory_and_is_the_same_twice(name: str) -> None:
+    first, second = (perform(load(name), "memory") for _ in range(2))
+    assert not first.error, first.trace or first.error
+    assert [claim.text() for claim in first.claims if claim.holds is Holds.NO] == []
+    assert first.holds is Holds.YES
+    assert [act.document() for act in first.acts] == [act.document() for act in second.acts]
+
+
+@pytest.mark.slow
+@needs_namespaces
+@pytest.mark.parametrize("name", ON_REAL_TCP)
+def test_scenario_runs_on_the_kernels_tcp(name: str) -> None:
+    """Its claims about time may fail on a busy machine; that it is played to its end may not."""
+    outcome = perform(load(name), "namespaces")
+    assert not outcome.error, outcome.trace or outcome.error
+    assert any(claim.holds is Holds.YES for claim in outcome.claims)
+    assert all(lane.packets for act in outcome.acts for lane in act.lanes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_LOOPBACK)
+def test_scenario_runs_on_loopback(name: str) -> None:
+    outcome = perform(load(name), "loopback")
+    assert not outcome.error, outcome.trace or outcome.error
+    assert any(claim.holds is Holds.YES for claim in outcome.claims)
+
+
+def test_unknown_name_is_an_error_that_lists_those_there_are() -> None:
+    with pytest.raises(UnknownScenario, match=r"'fast-end'; expected one of: .*slow-start"):
+        load("fast-end")
+
+
+def test_scenario_that_does_not_run_on_a_backend_says_where_it_does() -> None:
+    scenario = load("slow-start")._replace(backends=("namespaces",))
+    with pytest.raises(CannotStage, match="slow-start does not run on memory: namespaces only"):
+        perform(scenario, "memory")
+
+
+def test_why_there_are_no_namespaces_is_said_in_words() -> None:
+    assert isinstance(why_no_namespaces(), str)
