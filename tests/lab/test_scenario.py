@@ -12,9 +12,14 @@ from perdure.lab.scenario import ALL_BACKENDS, UnknownScenario, load, scenario_n
 from perdure.lab.verdict import Holds
 from tests.lab.machine import needs_namespaces
 
-IN_MEMORY = [name for name in scenario_names() if "memory" in load(name).backends]
+LONG = {"site-locality"}
+"""Minutes by the clock: played on one backend of real sockets, not on both."""
+SLOW = {name: pytest.mark.slow if name in LONG else () for name in scenario_names()}
+IN_MEMORY = [
+    pytest.param(name, marks=SLOW[name]) for name in scenario_names() if "memory" in load(name).backends
+]
 ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends]
-ON_LOOPBACK = [name for name in scenario_names() if "loopback" in load(name).backends]
+ON_LOOPBACK = [name for name in scenario_names() if "loopback" in load(name).backends and name not in LONG]
 
 
 @pytest.mark.parametrize("name", scenario_names())

@@ -126,6 +126,8 @@ def story(outcome: Outcome, manner: Manner) -> list[str]:
         if manner.verbosity:
             lines += [f"  {line}" for line in events_of(act)]
     lines += ["", f"  {LEGEND}", ""]
+    for table in outcome.tables:
+        lines += [*(f"  {line}" for line in table.lines()), ""]
     lines += [f"  {claim.text()}" for claim in outcome.claims]
     if outcome.error:
         lines.append(f"  fails      {outcome.error}")

@@ -8,9 +8,9 @@
 |----------------------|------------------------------------------------------------------------------------|
 | `scenario`           | what a file in `scenarios/` declares, and how it is found                          |
 | `stage`              | `Stage` and `Act`: programs on hosts, notes, claims. **All that a scenario needs** |
-| `objects`            | what the servers of scenarios serve                                                |
+| `objects`, `page`    | what the servers of scenarios serve; ways to fetch a page with its images          |
 | `relay`              | the blind relay                                                                    |
-| `verdict`            | a claim: expected, measured, holds                                                 |
+| `verdict`, `table`   | a claim: expected, measured, holds; figures side by side                           |
 |                      | **Between hosts**                                                                  |
 | `link`               | `Link`: round trip, rate, queue, loss, reordering; by arithmetic, from a seed      |
 | `carrier`            | a process that carries frames over such links                                      |

@@ -18,6 +18,7 @@ from perdure.lab.lanes import Timeline
 from perdure.lab.link import Carried
 from perdure.lab.scenario import Scenario
 from perdure.lab.stage import Stage
+from perdure.lab.table import Table
 from perdure.lab.verdict import Claim, Holds, verdict
 from perdure.wire.clock import now, wall_clock
 from perdure.wire.namespace import Namespace, NamespacesUnavailable
@@ -45,6 +46,7 @@ class Outcome:
         backend: the name of where it ran.
         acts: what happened.
         claims: what was expected of it, and what was measured.
+        tables: figures side by side.
         error: why it could not be played to its end, in one line; "" if it was. trace: its traceback.
         seconds: how long it took, by the clock on the wall.
         carried: the frames that its links carried, where they were the kernel's.
@@ -55,6 +57,7 @@ class Outcome:
     backend: str
     acts: list[Timeline] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
@@ -77,6 +80,7 @@ class Outcome:
             "emulated": EMULATED[self.backend],
             "verdict": self.holds.value,
             "claims": [claim.document() for claim in self.claims],
+            "tables": [table.document() for table in self.tables],
             "error": self.error or None,
             "seconds": round(self.seconds, 3),
             "acts": [act.document() for act in self.acts],
@@ -126,7 +130,7 @@ def perform(
     backend = BACKENDS[backend_name]()
     outcome = Outcome(scenario, backend_name)
     stage = Stage(backend, scenario.links, progress)
-    outcome.acts, outcome.claims = stage.acts, stage.claims
+    outcome.acts, outcome.claims, outcome.tables = stage.acts, stage.claims, stage.tables
     began = now()
     try:
         backend.run(_play(scenario, backend, stage))

@@ -28,6 +28,7 @@ from perdure.lab.backend import Backend
 from perdure.lab.lanes import Lane, Note, Timeline
 from perdure.lab.link import Link
 from perdure.lab.relay import BlindRelay
+from perdure.lab.table import Table
 from perdure.lab.verdict import Claim, Holds, seconds_text
 from perdure.server.asgi import Application
 from perdure.server.serve import ListeningServer, Server
@@ -51,6 +52,7 @@ class Stage:
         links: as they are declared.
         acts: what happened, in order.
         claims: what was expected of it.
+        tables: figures side by side, as far as the scenario puts some there.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Stage:
         self.links = tuple(links)
         self.acts: list[Timeline] = []
         self.claims: list[Claim] = []
+        self.tables: list[Table] = []
         self._progress = progress
 
     @property
@@ -82,7 +85,7 @@ class Stage:
         for index, link in enumerate(links):
             await self.backend.shape(index, link)
         await self.backend.take(0.0)
-        timeline = Timeline(name, "; ".join(_link_text(link, len(links)) for link in links))
+        timeline = Timeline(name, _links_text(links))
         self.acts.append(timeline)
         async with AsyncExitStack() as programs:
             act = Act(self, timeline, programs, max((link.rtt for link in links), default=0.0))
@@ -311,8 +314,11 @@ def _quick_end(settings: dict[str, Any]) -> dict[str, Any]:
     return {"drain_grace": 0.0, "drain_timeout": 1.0, **settings}
 
 
-def _link_text(link: Link, number: int) -> str:
-    return link.text() if number == 1 else f"{link.a}-{link.b}: {link.text()}"
+def _links_text(links: Sequence[Link]) -> str:
+    """What is between the hosts; links that are alike are told as one."""
+    if len({link.text() for link in links}) == 1:
+        return links[0].text()
+    return "; ".join(f"{link.a}-{link.b}: {link.text()}" for link in links)
 
 
 async def _stop(process: subprocess.Popen[Any]) -> None:

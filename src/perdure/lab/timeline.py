@@ -21,6 +21,8 @@ LEGEND: Final = (
 )
 WIDTH: Final = 64
 """Characters of a lane."""
+SHOWN: Final = 24
+"""Lanes of one act; of more, the rest is told as a number."""
 
 
 class Span(NamedTuple):
@@ -75,10 +77,12 @@ def text_of(timeline: Timeline, width: int = WIDTH) -> list[str]:
     names = [f"{lane.client} → {lane.server}" for lane in timeline.lanes]
     column = max(map(len, names), default=0)
     lines = [f"{timeline.name}    {timeline.links}".rstrip()]
-    for name, lane in zip(names, timeline.lanes, strict=True):
+    for name, lane in list(zip(names, timeline.lanes, strict=True))[:SHOWN]:
         lines.append(
             f"  {name:<{column}} {lane.number:>3}  {bar(lane, end, width):<{width}}  {_why(lane)}".rstrip()
         )
+    if len(names) > SHOWN:
+        lines.append(f"  {'':<{column}}      ... and {len(names) - SHOWN} connections more")
     if timeline.lanes:
         axis = seconds_text(end).rjust(width - 1)
         lines.append(f"  {'':<{column}}      0{axis}")
