@@ -5,6 +5,8 @@ Handles are numbers, dialling succeeds when a test says so, and closing is only 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from perdure.core.pool import (
     Close,
     Dial,
@@ -52,10 +54,15 @@ class Driver:
                 assert isinstance(action, Refuse)
                 self.refused.append((action.ticket, action.ticket.reason))
 
-    def ask(self, origin: str = "a", repeatable: bool = True, fresh: bool = False) -> Entry[int] | Ticket:
+    def ask(
+        self, origin: Hashable = "a", repeatable: bool = True, fresh: bool = False, first: bool = False
+    ) -> Entry[int] | Ticket:
         """Lease: the entry of a Use; or the ticket, of which `dials` tells whether to dial."""
         ledger = self.ledger
-        answer = ledger.lease_fresh(origin, self.now) if fresh else ledger.lease(origin, self.now, repeatable)
+        if fresh:
+            answer = ledger.lease_fresh(origin, self.now)
+        else:
+            answer = ledger.lease(origin, self.now, repeatable, first)
         if isinstance(answer, Use):
             self.carry_out()
             return answer.entry
@@ -64,15 +71,17 @@ class Driver:
         self.carry_out()
         return answer.ticket
 
-    def ticket(self, origin: str = "a", repeatable: bool = True, fresh: bool = False) -> Ticket:
+    def ticket(
+        self, origin: Hashable = "a", repeatable: bool = True, fresh: bool = False, first: bool = False
+    ) -> Ticket:
         """Lease where no connection can be used at once."""
-        asked = self.ask(origin, repeatable, fresh)
+        asked = self.ask(origin, repeatable, fresh, first)
         assert isinstance(asked, Ticket)
         return asked
 
-    def used(self, origin: str = "a", repeatable: bool = True) -> Entry[int]:
+    def used(self, origin: Hashable = "a", repeatable: bool = True, first: bool = False) -> Entry[int]:
         """Lease where a connection can be used at once."""
-        asked = self.ask(origin, repeatable)
+        asked = self.ask(origin, repeatable, first=first)
         assert isinstance(asked, Entry)
         return asked
 
@@ -89,14 +98,14 @@ class Driver:
         self.ledger.dial_failed(ticket, self.now, reason, error)
         self.carry_out()
 
-    def warm(self, count: int, origin: str = "a") -> list[Ticket]:
+    def warm(self, count: int, origin: Hashable = "a") -> list[Ticket]:
         """Ask for so many connections; the dials that this costs."""
         tickets = list(self.ledger.warm(origin, count, self.now))
         self.dials += tickets
         self.carry_out()
         return tickets
 
-    def resolved(self, *addresses: str, origin: str = "a") -> None:
+    def resolved(self, *addresses: str, origin: Hashable = "a") -> None:
         self.ledger.resolved(origin, addresses, self.now)
         self.carry_out()
 
@@ -113,7 +122,7 @@ class Driver:
 
     def fresh(
         self,
-        origin: str = "a",
+        origin: Hashable = "a",
         repeatable: bool = True,
         rtt: float | None = None,
         address: str | None = None,
@@ -134,7 +143,7 @@ class Driver:
         self.ledger.release(entry, self.now, reason, timeout, maximum, rtt)
         self.carry_out()
 
-    def idle(self, count: int = 1, origin: str = "a") -> list[Entry[int]]:
+    def idle(self, count: int = 1, origin: Hashable = "a") -> list[Entry[int]]:
         """Dial so many connections, use each once, and lay them idle in the order of their numbers."""
         entries = [self.fresh(origin) for _ in range(count)]
         for entry in entries:

@@ -304,3 +304,26 @@ def test_grant_is_told_once(pool: Driver) -> None:
     pool.ledger.dialled(ticket, 1, 0.0)
     assert [type(action) for action in pool.ledger.take_actions()] == [Grant]
     assert pool.ledger.take_actions() == ()
+
+
+@pytest.mark.row("R108")
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_no_more_wait_than_may_and_others_are_refused_at_once(most: int) -> None:
+    pool = Driver(PoolSettings(max_per_origin=1, max_waiting=most))
+    entry = pool.fresh()
+    waiting = [pool.ticket() for _ in range(most)]
+    refused = pool.ticket()
+    assert pool.refused == [(refused, Reason.QUEUE_FULL)]
+    if waiting:
+        pool.release(entry)
+        assert pool.granted[1:] == waiting[:1]
+        assert pool.ledger.statistics(0.0).waiting == most - 1
+        pool.ticket()  # there is room again
+    assert len(pool.refused) == 1
+
+
+def test_requests_that_a_dial_under_way_will_serve_do_not_wait_in_the_queue() -> None:
+    pool = Driver(PoolSettings(max_per_origin=3, max_waiting=0))
+    dialled = [pool.ticket() for _ in range(3)]
+    assert pool.dials == dialled
+    assert not pool.refused

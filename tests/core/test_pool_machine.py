@@ -2,166 +2,45 @@
 
 The model knows nothing of how the ledger chooses. It notes what the driver sees (who holds which
 connection, which dials are under way, when the peer was seen to leave a connection open) and
-says after every step what must be true of it.
+says after every step what must be true of it (`pool_model`).
 """
 
 from __future__ import annotations
 
-from math import inf
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 
-from perdure.core.pool import (
-    Action,
-    Close,
-    Dial,
-    Entry,
-    EntryState,
-    Grant,
-    Ledger,
-    Need,
-    PoolSettings,
-    Ticket,
-    TicketState,
-    Use,
-)
+from perdure.core.pool import Entry, Private, TicketState
 from perdure.core.pool_upkeep import ABSENT_SECONDS
 from perdure.core.reason import Reason
-
-ORIGINS = st.sampled_from(["a", "b", "c"])
-SECONDS = st.sampled_from([0.0, 0.001, 0.04, 0.06, 0.11, 0.5, 2.0, 9.0, 31.0, 56.0, 300.0])
-PICK = st.integers(0, 1 << 16)
-OUR_LIMITS = {Reason.IDLE_LIMIT, Reason.IDLE_HINT, Reason.IDLE_LEARNED, Reason.MAX_AGE}
+from tests.core.pool_model import KEYS, ORIGINS, OWNED, PICK, SECONDS, Key, Model
 
 
-class Pool(RuleBasedStateMachine):
-    """A driver with three origins, small caps and no manners."""
-
-    @initialize(
-        per_origin=st.integers(1, 3), total=st.integers(1, 5), order=st.sampled_from(["lifo", "spread"])
-    )
-    def start(self, per_origin: int, total: int, order: str) -> None:
-        self.settings = PoolSettings(
-            max_per_origin=per_origin,
-            max_total=total,
-            max_age=400.0,
-            max_requests=7,
-            order="spread" if order == "spread" else "lifo",
-        )
-        self.ledger: Ledger[object] = Ledger(self.settings)
-        self.now = 0.0
-        self.leased: list[Entry[object]] = []
-        self.dials: list[Ticket] = []
-        self.tickets: list[Ticket] = []  # waiting or granted
-        self.granted: list[Ticket] = []
-        self.all: list[Entry[object]] = []
-        self.ended: dict[Entry[object], Reason] = {}
-        self.lay_open: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": []}  # (at, age)
-        self.closes: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": []}
-        self.failing = {"a": 0, "b": 0, "c": 0}
-        self.requests = self.reused = self.dialled = 0
-        self.shut = False
-
-    # --- the driver ------------------------------------------------------------------------
-
-    def carry_out(self) -> None:
-        for action in self.ledger.take_actions():
-            self.carry_out_one(action)
-
-    def carry_out_one(self, action: Action[object]) -> None:
-        if isinstance(action, Close):
-            assert action.entry not in self.ended, "closed twice"
-            assert action.entry.ended is action.reason
-            if action.reason in OUR_LIMITS and action.entry not in self.leased:
-                assert action.entry.idle_deadline <= self.now or self.learned(action.entry) <= 0
-            self.ended[action.entry] = action.reason
-        elif isinstance(action, Dial):
-            self.dials.append(action.ticket)
-        elif isinstance(action, Grant):
-            self.check_order(action.ticket)
-            self.granted.append(action.ticket)
-        else:
-            assert action.ticket.reason in {Reason.CONNECT_FAILED, Reason.POOL_CLOSED, Reason.CANCELLED}
-            self.tickets.remove(action.ticket)
-
-    def learned(self, entry: Entry[object]) -> float:
-        limit = self.ledger.statistics(self.now).learned.get(entry.origin, inf)
-        return limit - entry.rtt
-
-    def check_order(self, ticket: Ticket) -> None:
-        """Nobody older who could have used the same connection still waits."""
-        if ticket.state is not TicketState.GRANTED:
-            return  # it was granted and lost the connection in the same step
-        older = [
-            other
-            for other in self.tickets
-            if other.origin == ticket.origin
-            and other.number < ticket.number
-            and other.state is TicketState.WAITING
-        ]
-        assert not [other for other in older if other.need in (Need.ANY, ticket.need)]
-        if ticket.need is Need.FRESH:
-            assert not older
-
-    def check_no_overtaking(self, origin: str, need: Need) -> None:
-        """Who is served at once overtakes only those who need more than he."""
-        waiting = [t for t in self.tickets if t.origin == origin and t.state is TicketState.WAITING]
-        assert not [other for other in waiting if other.need in (Need.ANY, need)]
-
-    def lease(self, origin: str, need: Need) -> None:
-        if need is Need.FRESH:
-            answer = self.ledger.lease_fresh(origin, self.now)
-        else:
-            answer = self.ledger.lease(origin, self.now, need is Need.ANY)
-        if isinstance(answer, Use):
-            self.check_no_overtaking(origin, need)
-            self.got(answer.entry, need)
-        else:
-            self.tickets.append(answer.ticket)
-            if isinstance(answer, Dial):
-                self.dials.append(answer.ticket)
-        self.carry_out()
-
-    def got(self, entry: Entry[object], need: Need) -> None:
-        assert entry not in self.leased, "leased twice"
-        assert entry not in self.ended, "leased after its end"
-        self.requests += 1
-        self.reused += entry.reused
-        self.leased.append(entry)
-        if entry.reused:
-            self.check_age(entry, need)
-
-    def check_age(self, entry: Entry[object], need: Need) -> None:
-        """The limits, said once more without the ledger's shortcuts."""
-        idle, origin = entry.idle_seconds, str(entry.origin)
-        assert need is not Need.FRESH
-        assert idle < self.settings.idle_timeout
-        assert idle < self.learned(entry)
-        if entry.hint_timeout is not None:
-            assert idle < entry.hint_timeout - max(1.0, entry.rtt)
-        if need is Need.ANY:
-            return
-        margin = max(0.05, 2 * entry.rtt)
-        recent = [age for at, age in self.closes[origin] if self.now - at < 600]
-        assert idle + margin < 0.9 * min(recent, default=inf)
-        if entry.hint_timeout is None:
-            shown = [age for at, age in self.lay_open[origin] if self.now - at < 600]
-            canaries = [
-                self.now - other.idle_since
-                for other in self.ledger.idle_entries(origin)
-                if other.uses and other not in self.ended
-            ]
-            assert idle + margin < max(shown + canaries)
-
-    # --- what may happen -------------------------------------------------------------------
+class Pool(Model):
+    """What may happen."""
 
     @precondition(lambda self: not self.shut)
-    @rule(origin=ORIGINS, need=st.sampled_from(Need))
-    def ask(self, origin: str, need: Need) -> None:
-        self.lease(origin, need)
+    @rule(origin=st.sampled_from(KEYS), kind=st.sampled_from(["any", "first", "later", "fresh"]))
+    def ask(self, origin: Key, kind: str) -> None:
+        self.lease(origin, kind)
+
+    @precondition(lambda self: self.leased)
+    @rule(pick=PICK, owner=st.integers(1, 2))
+    def claim(self, pick: int, owner: int) -> None:
+        entry = self.leased[pick % len(self.leased)]
+        before = entry.origin
+        key = self.ledger.claim(entry, owner)
+        assert entry.origin == key == (before if isinstance(before, Private) else Private(before, owner))
+        self.carry_out()
+
+    @rule(key=st.sampled_from(OWNED))
+    def owner_goes(self, key: Private) -> None:
+        self.ledger.disown(key, self.now)
+        assert not self.ledger.idle_entries(key)
+        assert all(entry.doom for entry in self.leased if entry.origin == key)
+        self.carry_out()
 
     @precondition(lambda self: self.dials)
     @rule(pick=PICK, rtt=st.sampled_from([None, 0.01, 0.06]), address=st.sampled_from([None, "1", "2"]))
@@ -201,6 +80,7 @@ class Pool(RuleBasedStateMachine):
         entry = self.ledger.take(ticket, self.now)
         if entry is not None:
             self.tickets.remove(ticket)
+            assert entry.origin == ticket.origin, "the connection of another"
             self.got(entry, ticket.need)
         self.carry_out()
 
@@ -225,7 +105,14 @@ class Pool(RuleBasedStateMachine):
         if entry.uses > 1:
             self.note_survival(str(entry.origin), entry.idle_seconds)
         self.ledger.release(entry, self.now, reason, timeout, maximum)
-        if not reason.persists or timeout in (0, 1) or maximum == 0 or entry.uses >= 7 or self.shut:
+        if (
+            not reason.persists
+            or entry.doom
+            or timeout in (0, 1)
+            or maximum == 0
+            or entry.uses >= 7
+            or self.shut
+        ):
             assert entry.ended is not None
         self.carry_out()
 
@@ -303,8 +190,8 @@ class Pool(RuleBasedStateMachine):
         self.carry_out()
 
     @precondition(lambda self: not self.shut)
-    @rule(origin=ORIGINS, count=st.integers(0, 4))
-    def warm(self, origin: str, count: int) -> None:
+    @rule(origin=st.sampled_from(KEYS), count=st.integers(0, 4))
+    def warm(self, origin: Key, count: int) -> None:
         before = self.ledger.statistics(self.now).connections
         self.dials += self.ledger.warm(origin, count, self.now)
         assert self.ledger.statistics(self.now).connections == before, "warming closes nothing"
@@ -317,57 +204,6 @@ class Pool(RuleBasedStateMachine):
         self.ledger.close(self.now)
         self.carry_out()
         assert not self.tickets
-
-    # --- what must be true -----------------------------------------------------------------
-
-    def live(self) -> list[Entry[object]]:
-        return [entry for entry in self.all if entry not in self.ended]
-
-    @invariant()
-    def caps_hold_with_idle_ones_and_dials_counted(self) -> None:
-        live = [str(entry.origin) for entry in self.live()] + [str(ticket.origin) for ticket in self.dials]
-        assert len(live) <= self.settings.max_total
-        assert all(live.count(origin) <= self.settings.max_per_origin for origin in "abc")
-
-    @invariant()
-    def statistics_are_what_the_driver_saw(self) -> None:
-        seen = self.ledger.statistics(self.now)
-        granted = [ticket for ticket in self.tickets if ticket.state is TicketState.GRANTED]
-        assert seen.connections == len(self.live())
-        assert seen.leased == len(self.leased) + len(granted)
-        assert seen.idle == seen.connections - seen.leased == len(self.ledger.idle_entries())
-        assert seen.dialling == len(self.dials)
-        assert seen.waiting == len(self.tickets) - len(granted)
-        assert (seen.requests, seen.reused, seen.dialled) == (self.requests, self.reused, self.dialled)
-        assert sum(seen.closes.values()) == len(self.ended)
-        for reason, count in seen.closes.items():
-            assert count == list(self.ended.values()).count(reason)
-
-    @invariant()
-    def every_connection_is_in_one_hand(self) -> None:
-        for entry in self.all:
-            if entry in self.ended:
-                assert entry.state is EntryState.CLOSED
-                assert entry not in self.leased
-            else:
-                assert (entry.state is EntryState.LEASED) == (entry in self.leased)
-
-    @invariant()
-    def nobody_waits_without_a_cause(self) -> None:
-        """Unless a canary is left to ripen, whoever waits has a dial coming or the caps are full."""
-        if any(ticket.need is Need.PROVEN for ticket in self.tickets) or any(self.failing.values()):
-            return
-        idle = self.ledger.idle_entries()
-        full = len(self.live()) + len(self.dials) >= self.settings.max_total
-        for origin in "abc":
-            waiting = [t for t in self.tickets if t.origin == origin and t.state is TicketState.WAITING]
-            dials = [t for t in self.dials if t.origin == origin]
-            own = [entry for entry in self.live() if entry.origin == origin]
-            if len(waiting) > len(dials):
-                at_cap = len(own) + len(dials) >= self.settings.max_per_origin
-                assert at_cap or full
-                assert not (at_cap and self.ledger.idle_entries(origin))
-                assert at_cap or not idle
 
     def teardown(self) -> None:
         """When everybody lets go, nothing is left: no slot leaks."""
@@ -384,6 +220,9 @@ class Pool(RuleBasedStateMachine):
         self.time_passes(1000.0)
         seen = self.ledger.statistics(self.now)
         assert (seen.connections, seen.dialling, seen.waiting) == (0, 0, 0)
+        assert not [key for key in self.ledger._origins if isinstance(key, Private)], (
+            "an owner's memory leaks"
+        )
         assert self.ledger.next_deadline() is None
         assert len(self.ended) == len(self.all)
 

@@ -27,6 +27,13 @@ def refusal(ticket: Ticket) -> ExchangeError:
     return kind(f"{ticket.origin}: {reason}", reason)
 
 
+def closed(error: Exception) -> ExchangeError:
+    """The error of who asks a pool that was closed."""
+    failure = ClientClosed(str(error))
+    failure.__cause__ = error
+    return failure
+
+
 def warmed(tickets: Sequence[Ticket], there: int) -> int:
     """What came of dials in advance: how many connections there are; else the error of a dial is raised."""
     failed = next((ticket for ticket in tickets if ticket.error is not None), None)

@@ -22,12 +22,13 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic
 
-from perdure.client.errors import ClientClosed, ExchangeError
-from perdure.client.lease import Granted, Lease, patience, refusal, warmed
+from perdure.client.errors import ExchangeError
+from perdure.client.lease import Granted, Lease, closed, patience, refusal, warmed
 from perdure.client.log import log_closed, log_opened
+from perdure.client.loop_aside import LoopAside
 from perdure.client.loop_dialling import LoopDialler, W
 from perdure.client.loop_dials import LoopDials
 from perdure.client.names import LoopNames
@@ -44,6 +45,7 @@ from perdure.core.pool import (
     EntryState,
     Grant,
     Ledger,
+    Private,
     Statistics,
     Ticket,
     TicketState,
@@ -57,9 +59,6 @@ from perdure.wire.tls import TlsContext
 logger = logging.getLogger("perdure.client")
 
 __all__ = ["Granted", "Lease", "LoopPool", "PooledWire"]
-
-TURNS_TO_READ = 3
-"""Turns of the loop after which a readable socket was surely read (one to poll, one to call)."""
 
 
 class LoopPool(Generic[W]):
@@ -94,6 +93,7 @@ class LoopPool(Generic[W]):
         self._leases: dict[Ticket, Lease] = {}
         self._names = LoopNames(self.ledger, self.dialler, self._act)
         self._dials = LoopDials(self.dialler, self._enter, self._dial_failed)
+        self._aside: LoopAside[W] = LoopAside(self)
         self._wires: set[W] = set()
         self._changed: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,12 +104,13 @@ class LoopPool(Generic[W]):
 
     def lease(
         self,
-        origin: Origin,
+        origin: Origin | Private,
         repeatable: bool,
         granted: Granted,
         refused: Callable[[ExchangeError], None],
         fresh: bool = False,
         timeout: Timeout | None = None,
+        first: bool = False,
     ) -> Lease | None:
         """Reserve a connection for one request.
 
@@ -120,6 +121,7 @@ class LoopPool(Generic[W]):
             fresh: only a connection that was just dialled will do: for a repetition.
             timeout: how long to wait for a free connection (`pool`), and for one that has to be made
                 (`connect`); the settings' unless said otherwise.
+            first: the first request of an intermediary's client (`core.pool_reuse`).
 
         Returns:
             What `cancel` takes, or None where one of the two was called already.
@@ -128,20 +130,23 @@ class LoopPool(Generic[W]):
         """
         if self._loop is None:
             self._settle_down()
-        entry = None if fresh else self.lease_idle(origin, repeatable)
+        entry = None if fresh else self.lease_idle(origin, repeatable, first)
         if entry is not None:
             granted(entry)
             return None
         now = self.now()
         ledger = self.ledger
         try:
-            answer = ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable)
+            if fresh:
+                answer = ledger.lease_fresh(origin, now)
+            else:
+                answer = ledger.lease(origin, now, repeatable, first)
         except LocalViolation as error:
-            refused(_closed(error))
+            refused(closed(error))
             return None
         if isinstance(answer, Use):  # it has come to suit this very moment: look at it first
             ledger.lay_back(answer.entry, now)
-            return self.lease(origin, repeatable, granted, refused, fresh, timeout)
+            return self.lease(origin, repeatable, granted, refused, fresh, timeout, first)
         ticket = answer.ticket
         limit, strict = patience(self.settings.pool_timeout, timeout, isinstance(answer, Dial))
         lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, strict)
@@ -151,19 +156,19 @@ class LoopPool(Generic[W]):
         self._act()
         return lease if ticket in self._leases else None
 
-    def lease_idle(self, origin: Origin, repeatable: bool) -> Entry[W] | None:
+    def lease_idle(self, origin: Origin | Private, repeatable: bool, first: bool = False) -> Entry[W] | None:
         """Reserve a connection that lies idle; None, and nothing is reserved, if none suits or others wait.
 
         Args and sections as of `lease`.
         """
         ledger, now = self.ledger, self.now()
-        while (entry := ledger.lease_idle(origin, now, repeatable)) is not None:
+        while (entry := ledger.lease_idle(origin, now, repeatable, first)) is not None:
             if not entry.reused or not entry.handle.readable():
                 actions = ledger.take_actions()  # the next deadline is not earlier than it was
                 if actions:
                     self._carry_out(actions)
                 return entry
-            self._set_aside(entry, TURNS_TO_READ)
+            self._aside.keep(entry)
         return None
 
     async def warm(self, origin: Origin, count: int) -> int:
@@ -180,7 +185,7 @@ class LoopPool(Generic[W]):
         try:
             tickets = self.ledger.warm(origin, count, self.now())
         except LocalViolation as error:
-            raise _closed(error) from error
+            raise closed(error) from error
         for ticket in tickets:
             self._dials.begin(ticket)
         self._act()
@@ -210,6 +215,9 @@ class LoopPool(Generic[W]):
         """End a lease whose response was received to its end; see `Ledger.release`."""
         if entry.handle.spent() and reason.persists:  # it ended behind its response: nobody tells us again
             reason = Reason.PEER_CLOSED
+        elif self._leases and reason.persists and entry.handle.readable():  # not for who waits, unread
+            self._aside.release_later(entry, reason, hint_timeout, hint_max)
+            return
         self.ledger.release(entry, self.now(), reason, hint_timeout, hint_max)
         self._act()
 
@@ -223,6 +231,20 @@ class LoopPool(Generic[W]):
         self.ledger.discard_stale(entry, reason, self.now())
         self._act()
 
+    def lay_back(self, entry: Entry[W]) -> None:
+        """Undo a lease of which nothing was sent."""
+        self.ledger.lay_back(entry, self.now())
+        self._act()
+
+    def claim(self, entry: Entry[W], owner: Hashable) -> Private:
+        """Give a leased connection to one owner for good; see `Ledger.claim`."""
+        return self.ledger.claim(entry, owner)
+
+    def disown(self, key: Private) -> None:
+        """Close what an owner leaves behind; see `Ledger.disown`."""
+        self.ledger.disown(key, self.now())
+        self._act()
+
     def discard_later(self, entry: Entry[W], reason: Reason) -> None:
         """As `discard`, for finalizers: they may interrupt anything, in any thread."""
         if self._loop is not None and not self._loop.is_closed():
@@ -232,7 +254,7 @@ class LoopPool(Generic[W]):
         """Close a connection that the peer ended while no exchange was on it; learn from it."""
         if entry is NOT_ENTERED:  # `_enter` will see for itself
             return
-        if reason is Reason.SURPLUS_OCTETS:
+        if reason is Reason.SURPLUS_OCTETS or entry in self._aside.over:
             self.discard(entry, reason)
             return
         if entry.state is EntryState.LEASED:  # set aside, or about to be used
@@ -372,24 +394,3 @@ class LoopPool(Generic[W]):
             self.wire_gone(wire)
         if wire.entry.state is EntryState.IDLE and wire.spent():
             self.peer_closed(wire.entry, Reason.PEER_CLOSED)
-
-    # Connections that have something to read.
-
-    def _set_aside(self, entry: Entry[W], turns: int) -> None:
-        """Keep a connection away from everybody until the loop has read what is there."""
-        assert self._loop is not None
-        if entry.state is not EntryState.LEASED:
-            return  # its owner has read it and given it up
-        if turns:
-            self._loop.call_soon(self._set_aside, entry, turns - 1)
-        elif entry.handle.readable() or entry.handle.spent():
-            self.discard_stale(entry, Reason.PEER_CLOSED)
-        else:  # a TLS session ticket, an empty line: nothing that concerns us
-            self.ledger.lay_back(entry, self.now())
-            self._act()
-
-
-def _closed(error: Exception) -> ExchangeError:
-    failure = ClientClosed(str(error))
-    failure.__cause__ = error
-    return failure

@@ -33,7 +33,6 @@ from perdure.core.pool_entries import (
     CLOSED,
     FRESH,
     LEASED,
-    PROVEN,
     Action,
     Answer,
     Close,
@@ -44,6 +43,7 @@ from perdure.core.pool_entries import (
     Handle,
     Need,
     PoolSettings,
+    Private,
     Refuse,
     Statistics,
     Ticket,
@@ -51,7 +51,8 @@ from perdure.core.pool_entries import (
     Use,
     Wait,
 )
-from perdure.core.pool_origin import age_deadline, misuse
+from perdure.core.pool_origin import Origin, age_deadline, misuse
+from perdure.core.pool_reuse import NEEDS
 from perdure.core.pool_upkeep import Upkeep
 from perdure.core.reason import Reason
 
@@ -59,21 +60,27 @@ IDLE_408: Final = Reason.IDLE_408  # a member of an Enum costs 0.16 µs to look 
 
 __all__ = [
     "Ledger", "PoolSettings", "Statistics", "Entry", "EntryState", "Ticket", "TicketState", "Need",
-    "Answer", "Use", "Dial", "Wait", "Action", "Grant", "Refuse", "Close",
+    "Private", "Answer", "Use", "Dial", "Wait", "Action", "Grant", "Refuse", "Close",
 ]  # fmt: skip
 
 
 class Ledger(Upkeep[Handle]):
     """The connections of one pool, by origin. Not locked: the driver's lock is around it."""
 
-    def lease(self, origin: Hashable, now: float, repeatable: bool) -> Answer[Handle]:
+    def __init__(self, settings: PoolSettings) -> None:
+        super().__init__(settings)
+        self._careful = NEEDS[settings.reuse]
+
+    def lease(self, origin: Hashable, now: float, repeatable: bool, first: bool = False) -> Answer[Handle]:
         """Reserve a connection for one request.
 
         Args:
             origin: any hashable; scheme, host, port and whatever else parts connections.
             now: monotonic seconds.
             repeatable: `retry.is_repeatable` of the request. If False, only a connection is used
-                whose idle time plus a margin is below its limit and what is proven or hinted.
+                whose idle time plus a margin is below its limit and what is proven or hinted; or as
+                `PoolSettings.reuse` says (`pool_reuse`).
+            first: an intermediary's client makes its first request on its own connection.
 
         Returns:
             Use: the connection is leased. Dial: dial for the ticket. Wait: the caps are reached.
@@ -83,16 +90,20 @@ class Ledger(Upkeep[Handle]):
         """
         if self._closed:
             raise misuse("the pool is closed", Reason.POOL_CLOSED)
-        entry = self.lease_idle(origin, now, repeatable)
-        return self._queue(origin, ANY if repeatable else PROVEN, now) if entry is None else Use(entry)
+        entry = self.lease_idle(origin, now, repeatable, first)
+        if entry is not None:
+            return Use(entry)
+        return self._queue(origin, ANY if repeatable else self._careful[first], now)
 
-    def lease_idle(self, origin: Hashable, now: float, repeatable: bool) -> Entry[Handle] | None:
+    def lease_idle(
+        self, origin: Hashable, now: float, repeatable: bool, first: bool = False
+    ) -> Entry[Handle] | None:
         """Do what `lease` does first, and no more: None if no idle connection suits."""
         home = self._origins.get(origin)
         if home is None or self._closed:
             return None
         # Whoever waits while a connection lies idle cannot use it: nobody is overtaken who could.
-        entry = self._pick(home, ANY if repeatable else PROVEN, now)
+        entry = self._pick(home, ANY if repeatable else self._careful[first], now)
         if entry is not None:
             del home.idle[entry]
             del self._idle[entry]
@@ -164,7 +175,8 @@ class Ledger(Upkeep[Handle]):
             LocalViolation: no dial is under way for the ticket; nothing changed.
         """
         home = self._end_dial(ticket)
-        if home.outage.failures:
+        recovered = home.outage.failures
+        if recovered:
             home.outage.succeeded()
         self._dialled += 1
         self._connections += 1
@@ -173,14 +185,21 @@ class Ledger(Upkeep[Handle]):
         entry.rtt = rtt or 0.0
         entry.age_deadline = age_deadline(self.settings, entry.number, now)
         home.entries.add(entry)
+        if home.head is not None:
+            home.head.claimed += 1
         seeker = next(iter(home.seekers), None)
         if self._closed:
             self._close(home, entry, Reason.POOL_CLOSED)
         elif seeker is not None:
             self._grant(home, seeker, entry)
+        elif home.disowned:
+            self._close(home, entry, Reason.OWNER_GONE)
         else:
             self._lay_idle(home, entry, now)
         self._settle(home, now)
+        if recovered and (home.head is not None or home.members):  # they paused as well
+            for relative in list(self._family(home)):
+                self._settle(relative, now)
         return entry
 
     def dial_failed(
@@ -210,6 +229,8 @@ class Ledger(Upkeep[Handle]):
         self._part_seekers(home)
         if not given_up and not home.count:
             self._refuse_all(home, reason, error)
+            if home.head is not None and not home.crowd:
+                self._refuse_family(home.head, reason, error)
         self._settle(home, now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
@@ -279,7 +300,7 @@ class Ledger(Upkeep[Handle]):
             self._lay_idle(home, entry, now)
         else:
             self._close(home, entry, ending)
-        if home.waiting or home.seekers or self._line:
+        if home.waiting or home.seekers or self._line or self._hungry:
             self._settle(home, now)
 
     def lay_back(self, entry: Entry[Handle], now: float) -> None:
@@ -334,7 +355,12 @@ class Ledger(Upkeep[Handle]):
         self._close(home, entry, reason)
         if entry.uses > 1:
             self._learn(home, entry.idle_seconds, now, witnessed=False)
-        for sibling in list(home.idle) if entry.reused else ():
-            if now - sibling.idle_since >= entry.idle_seconds:
-                self._close(home, sibling, Reason.SIBLING_STALE)
+        if entry.reused:
+            self._flush(home, entry.idle_seconds, now)
         self._settle(home, now)
+
+    def _flush(self, home: Origin[Handle], idle_seconds: float, now: float) -> None:
+        for relative in list(self._family(home)):
+            for sibling in list(relative.idle):
+                if now - sibling.idle_since >= idle_seconds:
+                    self._close(relative, sibling, Reason.SIBLING_STALE)

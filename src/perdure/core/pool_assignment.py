@@ -23,7 +23,6 @@ import heapq
 import math
 from collections.abc import Hashable
 
-from perdure.core.pool_connections import Connections
 from perdure.core.pool_entries import (
     GRANTED,
     IDLE,
@@ -39,12 +38,13 @@ from perdure.core.pool_entries import (
     TicketState,
     Wait,
 )
+from perdure.core.pool_families import Families
 from perdure.core.pool_origin import Origin, misuse
 from perdure.core.pool_queue import insert
 from perdure.core.reason import Reason
 
 
-class Assignment(Connections[Handle]):
+class Assignment(Families[Handle]):
     """Tickets, places and the line."""
 
     def __init__(self, settings: PoolSettings) -> None:
@@ -109,11 +109,16 @@ class Assignment(Connections[Handle]):
         if ticket is not None:
             self._put_back(home, ticket)
         self._line_up(home)
+        if self._hungry and (home.head or home) in self._hungry:
+            self._feed(home.head or home)
 
     def _begin_dial(self, home: Origin[Handle], ticket: Ticket) -> None:
         self._resting.pop(home.key, None)
         ticket.dials += 1
         home.dials += 1
+        if home.head is not None:
+            self._keep(home, home.head)
+            home.head.claimed += 1
         self._dialling += 1
 
     def _end_dial(self, ticket: Ticket) -> Origin[Handle]:
@@ -122,12 +127,15 @@ class Assignment(Connections[Handle]):
         home = self._origins[ticket.origin]
         ticket.dials -= 1
         home.dials -= 1
+        if home.head is not None:
+            home.head.claimed -= 1
         self._dialling -= 1
         return home
 
     def _queue(self, key: Hashable, need: Need, now: float) -> Dial | Wait:
         """Find a place for a request that no idle connection serves."""
         home = self._open(key)
+        home.disowned = False
         ticket = self._new_ticket(key, need)
         outage = home.outage
         if not home.waiting:
@@ -142,15 +150,24 @@ class Assignment(Connections[Handle]):
                 self._refuse(home, ticket, outage.reason, outage.error)
                 self._rest(home)
                 return Wait(ticket)
+        if self._is_queue_full(home):
+            self._refuse(home, ticket, Reason.QUEUE_FULL)
+            if home.is_empty:
+                self._rest(home)
+            return Wait(ticket)
         home.waiting.add(ticket)
         self._pause(home, now)
         self._line_up(home)
         return Wait(ticket)
 
+    def _is_queue_full(self, home: Origin[Handle]) -> bool:
+        most = self.settings.max_waiting
+        return most is not None and sum(len(other.waiting) for other in self._family(home)) >= most
+
     def _has_place(self, home: Origin[Handle], ticket: Ticket, now: float) -> bool:
         """Say whether a dial may begin for a ticket; an idle connection is closed for it if needed."""
-        if home.count >= self.settings.max_per_origin:
-            victim = home.victim(ticket.need, now)
+        if home.crowd >= self.settings.max_per_origin:
+            victim = home.victim(ticket.need, now) or self._idle_of_others(home)
         elif self._is_older_in_line(ticket):
             return False
         elif self._connections + self._dialling < self.settings.max_total:
@@ -180,7 +197,7 @@ class Assignment(Connections[Handle]):
         """The origin of the ticket that waits longest for a place; what no longer holds is dropped."""
         while self._line:
             number, home = self._line[0]
-            if home.lined_up == number and home.count < self.settings.max_per_origin:
+            if home.lined_up == number and not self._is_full(home):
                 first = home.waiting.first()
                 if first is not None and first.number == number:
                     return home
@@ -191,10 +208,12 @@ class Assignment(Connections[Handle]):
         number, home = heapq.heappop(self._line)
         if home.lined_up == number:
             home.lined_up = 0
+            self._starve(home)
 
     def _line_up(self, home: Origin[Handle]) -> None:
         """Let the first waiting ticket stand in line, if its origin's own cap is not in its way."""
-        if home.count >= self.settings.max_per_origin:
+        if self._is_full(home):
+            self._starve(home)
             return
         if home.outage.failures and (home.dials or home.resumes_at < math.inf):
             return  # it would hold up the line
@@ -208,6 +227,8 @@ class Assignment(Connections[Handle]):
 
     def _settle(self, home: Origin[Handle], now: float) -> None:
         """Hand on what a change in one origin left: to its tickets, then to the line."""
+        if self._hungry and (home.head or home) in self._hungry:
+            self._feed(home.head or home)
         if home.idle and home.seekers:
             for ticket in list(home.seekers):
                 entry = self._pick(home, ticket.need, now)
@@ -226,7 +247,7 @@ class Assignment(Connections[Handle]):
     def _serve(self, home: Origin[Handle], now: float) -> None:
         """Give the waiting tickets of an origin, in order, what there is for them."""
         while (ticket := home.waiting.first()) is not None:
-            full = home.count >= self.settings.max_per_origin
+            full = home.crowd >= self.settings.max_per_origin and not (home.head or home).members
             if full and not home.idle and home.dials == len(home.seekers):
                 break  # as a rule, in a pool that is busy: found out below too, at thrice the cost
             entry = self._pick(home, ticket.need, now)
@@ -282,5 +303,7 @@ class Assignment(Connections[Handle]):
                 return
             self._leave_line()
             self._serve(home, now)
+            if self._hungry:
+                self._feed(home.head or home)
             if home.lined_up == number:
                 return

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic
 
 from perdure.core.pool_entries import (
@@ -28,6 +28,7 @@ from perdure.core.pool_entries import (
     Handle,
     Need,
     PoolSettings,
+    Private,
     Ticket,
 )
 from perdure.core.pool_origin import Origin
@@ -96,6 +97,8 @@ class Connections(ABC, Generic[Handle]):
         entry.state = CLOSED
         entry.ended = reason
         home.entries.remove(entry)
+        if home.head is not None:
+            home.head.claimed -= 1
         self._connections -= 1
         self._closes[reason] += 1
         self._actions.append(Close(entry, reason))
@@ -110,9 +113,14 @@ class Connections(ABC, Generic[Handle]):
     def _learn(self, home: Origin[Handle], idle_seconds: float, now: float, witnessed: bool) -> None:
         """Note a close by the peer; the deadlines of the idle siblings follow."""
         home.learning.saw_close(idle_seconds, now, witnessed)
-        for sibling in home.idle:
-            home.limit_idle_time(sibling, now)
-            self._schedule(sibling, sibling.idle_deadline)
+        for relative in self._family(home):
+            for sibling in relative.idle:
+                relative.limit_idle_time(sibling, now)
+                self._schedule(sibling, sibling.idle_deadline)
+
+    @abstractmethod
+    def _family(self, home: Origin[Handle]) -> Iterable[Origin[Handle]]:
+        """All that leads to the same peer, where connections have owners; else the origin alone."""
 
     def _schedule(self, entry: Entry[Handle], at: float) -> None:
         """See to it that `expire` looks at an idle connection at this time, or before."""
@@ -152,16 +160,34 @@ class Connections(ABC, Generic[Handle]):
 
     def _rest(self, home: Origin[Handle]) -> None:
         """Keep what was learned of an origin that has nothing left, but not of ever so many."""
+        head = home.head
+        if head is not None:
+            if self._origins.pop(home.key, None) is not None:
+                head.members.discard(home)
+                head.pace = home.pace
+                if head.is_empty:
+                    self._rest(head)
+            return
         self._resting[home.key] = None
         self._resting.move_to_end(home.key)
         if len(self._resting) > REMEMBERED_ORIGINS:
             key, _ = self._resting.popitem(last=False)
             del self._origins[key]
 
+    def _keep(self, member: Origin[Handle], head: Origin[Handle]) -> None:
+        """Let a member be there, whose last connection may just have made room for its next."""
+        self._origins[member.key] = member
+        self._origins[head.key] = head
+        self._resting.pop(head.key, None)
+        head.members.add(member)
+
     def _open(self, key: Hashable) -> Origin[Handle]:
         """The origin, about to get a ticket or a dial: it must not be forgotten now."""
         home = self._origins.get(key)
         if home is None:
-            home = self._origins[key] = Origin(key, self.settings)
+            head = self._open(key.origin) if isinstance(key, Private) else None
+            home = self._origins[key] = Origin(key, self.settings, head)
+            if head is not None:
+                self._keep(home, head)
         self._resting.pop(key, None)
         return home

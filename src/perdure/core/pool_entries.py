@@ -14,12 +14,33 @@ import enum
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from perdure.core.reason import Reason
 
 Handle = TypeVar("Handle")
 """The driver's own connection: the ledger keeps it and never touches it."""
+
+
+Reuse: TypeAlias = Literal["never", "safe", "aggressive", "always"]
+"""What a request may use that may not be repeated; see `pool_reuse`."""
+
+
+class Private(NamedTuple):
+    """The key of connections that one owner alone may use, such as one client of an intermediary.
+
+    They share the caps of their origin, and what is learned of it, with all others; nothing else.
+    """
+
+    origin: Hashable
+    """The key of what they lead to."""
+    owner: Hashable
+    """Whom they belong to; 0 where the preamble alone parts them."""
+    preamble: bytes = b""
+    """Octets that go ahead of the first request, such as a PROXY header: they say whose a connection is."""
+
+    def __str__(self) -> str:
+        return str(self.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +65,10 @@ class PoolSettings:
     """Requests on one connection; None: any number."""
     dial_rest: float = 0.0
     """After a failed dial nobody dials the origin for so long, doubling with each failure; 0: no rest."""
+    max_waiting: int | None = None
+    """Requests to one origin that wait because of a cap; more are refused at once. None: any number."""
+    reuse: Reuse = "aggressive"
+    """What a request may use that may not be repeated: see `pool_reuse`."""
     order: Literal["lifo", "spread"] = "lifo"
     """"lifo" lets surplus connections lie until they expire; "spread" takes the longest idle
     one, needs `max_age`, and is for origins behind a balancer (coredns #7903)."""

@@ -63,14 +63,17 @@ class Origin(Generic[Handle]):
         spared_until: how long canaries are left to ripen at somebody's cost; infinite: no need so far.
         resumes_at: when the ledger looks at who waits for the end of a pause; else infinite.
         looked_up_at: when the name was last resolved; minus infinity if there is none.
+        head, members, claimed: where connections have owners (`pool_families`): the origin that this
+            belongs to, or those that belong to it, and how many connections and dials these have.
+        disowned: the owner has gone for good.
     """
 
     __slots__ = (
-        "_settings", "dials", "entries", "idle", "key", "learning", "lined_up", "looked_up_at",
-        "outage", "pace", "resumes_at", "seekers", "spared_until", "waiting",
+        "_settings", "claimed", "dials", "disowned", "entries", "head", "idle", "key", "learning", "lined_up",
+        "looked_up_at", "members", "outage", "pace", "resumes_at", "seekers", "spared_until", "waiting",
     )  # fmt: skip
 
-    def __init__(self, key: Hashable, settings: PoolSettings) -> None:
+    def __init__(self, key: Hashable, settings: PoolSettings, head: Origin[Handle] | None = None) -> None:
         self._settings = settings
         self.key = key
         self.entries: set[Entry[Handle]] = set()
@@ -78,22 +81,32 @@ class Origin(Generic[Handle]):
         self.dials = 0
         self.seekers: OrderedDict[Ticket, None] = OrderedDict()
         self.waiting = Waiting()
-        self.learning = Learning()
-        self.pace = 0.0
-        self.outage = Outage()
+        self.learning: Learning = Learning() if head is None else head.learning
+        self.pace: float = 0.0 if head is None else head.pace
+        self.outage: Outage = Outage() if head is None else head.outage
+        self.head = head
+        self.members: set[Origin[Handle]] = set()
+        self.claimed = 0
+        self.disowned = False
         self.lined_up = 0
         self.spared_until = self.resumes_at = math.inf
         self.looked_up_at = -math.inf
 
     @property
     def count(self) -> int:
-        """What counts toward the cap: connections, idle ones included, and dials under way."""
+        """Its connections, idle ones included, and dials under way."""
         return len(self.entries) + self.dials
+
+    @property
+    def crowd(self) -> int:
+        """What counts toward the cap: the same, of all owners."""
+        head = self.head or self
+        return len(head.entries) + head.dials + head.claimed
 
     @property
     def is_empty(self) -> bool:
         """True where nothing but memory is left."""
-        return not (self.entries or self.dials or self.seekers or self.waiting)
+        return not (self.entries or self.dials or self.seekers or self.waiting or self.members)
 
     def limit_idle_time(self, entry: Entry[Handle], now: float) -> bool:
         """Set `idle_deadline` and `deadline_reason` of a connection from its `idle_since`.

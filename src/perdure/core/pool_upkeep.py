@@ -81,8 +81,15 @@ class Upkeep(Assignment[Handle]):
         home = self._origins.get(origin)
         if home is None or not addresses:
             return
-        home.looked_up_at = now
+        family = list(self._family(home))
+        family[0].looked_up_at = now
         self.look_up_at = min(self.look_up_at, now + LOOK_UP_SECONDS)
+        for relative in family:
+            self._note_addresses(relative, addresses, now)
+        for relative in family:
+            self._settle(relative, now)
+
+    def _note_addresses(self, home: Origin[Handle], addresses: Collection[Hashable], now: float) -> None:
         for entry in [entry for entry in home.entries if entry.address is not None]:
             if entry.address in addresses:
                 entry.absent_since = math.inf
@@ -90,7 +97,6 @@ class Upkeep(Assignment[Handle]):
                 entry.absent_since = now
             elif now - entry.absent_since >= ABSENT_SECONDS:
                 self._retire(home, entry)
-        self._settle(home, now)
 
     def _retire(self, home: Origin[Handle], entry: Entry[Handle]) -> None:
         if entry.state is LEASED:
@@ -104,7 +110,8 @@ class Upkeep(Assignment[Handle]):
         Each is named once in LOOK_UP_SECONDS, whatever becomes of it, and only while it has
         connections. Origins for which `resolved` was never called have no name.
         """
-        homes = [home for home in self._origins.values() if home.looked_up_at > -math.inf and home.entries]
+        known = [home for home in self._origins.values() if home.looked_up_at > -math.inf]
+        homes = [home for home in known if home.crowd]
         due = [home for home in homes if now - home.looked_up_at >= LOOK_UP_SECONDS]
         for home in due:
             home.looked_up_at = now
@@ -125,7 +132,8 @@ class Upkeep(Assignment[Handle]):
             raise misuse("the pool is closed", Reason.POOL_CLOSED)
         home = self._open(origin)
         tickets: list[Ticket] = []
-        wanted = min(count, self.settings.max_per_origin)
+        others = home.crowd - home.count
+        wanted = min(count, self.settings.max_per_origin - others)
         while home.count < wanted and self._connections + self._dialling < self.settings.max_total:
             if not home.outage.admits(home.dials, now):
                 break
@@ -208,8 +216,9 @@ class Upkeep(Assignment[Handle]):
     def statistics(self, now: float) -> Statistics:
         """Count what there is and what was. O(origins)."""
         homes = self._origins.values()
-        limits = ((home.key, home.learning.limit(now)) for home in homes)
-        ages = ((home.key, home.proven(now)) for home in homes)
+        heads = [home for home in homes if home.head is None]
+        limits = ((home.key, home.learning.limit(now)) for home in heads)
+        ages = ((home.key, home.proven(now)) for home in heads)
         return Statistics(
             connections=self._connections,
             idle=len(self._idle),

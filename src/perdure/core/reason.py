@@ -55,7 +55,10 @@ class Reason(enum.Enum):
     POOL_CLOSED = Rule(False, "9112 §9.5", "the pool was closed")
     NOT_ASKED = Rule(False, "9112 C.2.2", "keep-alive is not asked for where it led to a hang before")
     SIBLING_STALE = Rule(False, "9112 §9.3.1", "a connection of the same age had gone stale")
+    OWNER_GONE = Rule(False, "9110 §7.6", "the client to whom alone it belonged has gone")
     ADDRESS_GONE = Rule(False, "9112 §9.5", "the address is no longer one of the origin's")
+
+    QUEUE_FULL = Rule(False, "9112 §9.4", "too many requests wait for a connection already")
 
     # The peer ended it.
     PEER_CLOSED = Rule(False, "9112 §9.5", "the peer closed it while idle")
