@@ -169,11 +169,11 @@ def test_origin_that_cannot_be_dialled_is_left_to_rest_where_there_are_others(
 ) -> None:
     async def scene(stage: Stage) -> None:
         assert isinstance(stage.network, MemoryNetwork)
-        to = [f"http://{stage.origin.host}:{stage.origin.port}", "http://192.0.2.1:80"]
+        to = ["http://192.0.2.1:80", f"http://{stage.origin.host}:{stage.origin.port}"]
         async with Gateway(to, "127.0.0.1:0", network=stage.network, origin_connect_timeout=0.2) as gateway:
             client = await Stage(stage.network, stage.origin, gateway).client()
             if fault == "unanswered":
-                stage.network.script(Fault("server", 0, "unanswered"), 1)  # the second origin is asked first
+                stage.network.script(Fault("server", 0, "unanswered"), 1)  # which is asked first
             inner: RawPeer | None = None
             for _ in range(6):
                 client.send(GET)

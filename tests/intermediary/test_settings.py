@@ -49,7 +49,7 @@ def test_file_and_flags_know_the_same_names_and_defaults() -> None:
     settings = GATEWAY.settings()
     assert settings["origin_max_per_origin"].default == 64
     assert settings["idle_timeout"].default == 75.0
-    own, server, client = GATEWAY.build({"origin_read_timeout": 3.0, "forwarded": "append"})
+    own, *_, server, client = GATEWAY.build({"origin_read_timeout": 3.0, "forwarded": "append"})
     assert (own.forwarded, server.idle_timeout, client.read_timeout, client.max_total) == (
         "append", 75.0, 3.0, 1000,
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from perdure.intermediary.balance import LeastOutstanding
 from perdure.intermediary.forwarding import Forwarding
-from perdure.intermediary.origins import Balance
 from perdure.intermediary.shared import Shared
 from perdure.intermediary.tunnels import Tunnels
 from perdure.server.registry import Registry
@@ -12,5 +12,6 @@ from tests.intermediary.heads import origin
 
 
 def test_nothing_was_retried_at_first() -> None:
-    shared = Shared(Registry(ServerSettings()), Forwarding(), Balance([origin("http://a")]), Tunnels(None))
+    group = LeastOutstanding([origin("http://a")])
+    shared = Shared(Registry(ServerSettings()), Forwarding(), group, Tunnels(None))
     assert shared.retried == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import Manner
 from perdure.commands.serve import Listening, run_server
-from perdure.config import Part, Section
+from perdure.config import Part
+from perdure.intermediary.route_settings import WithRoutes
 from perdure.intermediary.settings import GATEWAY
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ class GatewayOptions(Listening):
     """What `perdure gateway` has besides the settings of both sides."""
 
     to: list[str] = field(default_factory=list, metadata={"metavar": "URL"})
-    """An origin to forward to. May be repeated: requests are spread over them."""
+    """An origin to forward to, perhaps as "URL weight=3". May be repeated: requests are spread over them."""
+    routes: list[dict[str, Any]] = field(default_factory=list)
+    """Tables [[gateway.routes]] of the file."""
 
     def __post_init__(self) -> None:
         # Named, because `slots=True` makes another class, which `super()` does not know.
         Listening.__post_init__(self)
-        if not self.to:
+        if not self.to and not self.routes:
             raise ValueError("to: the URL of an origin expected, got none")
 
 
@@ -39,6 +43,7 @@ def run(manner: Manner, read: Read) -> int:
         options = parts[0]
         return Gateway(
             to=options.to,
+            routes=options.routes,
             bind=options.bind,
             tls_cert=options.tls_cert,
             tls_key=options.tls_key,
@@ -46,15 +51,24 @@ def run(manner: Manner, read: Read) -> int:
             **GATEWAY.names(parts[1:]),
         )
 
-    return run_server(manner, read, make, what=f"forwarding to {', '.join(read()[0].to)}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # where hooks are looked for, as applications are
+    return run_server(manner, read, make, what=f"forwarding to {_where(read()[0])}")
+
+
+def _where(options: GatewayOptions) -> str:
+    """Where requests go, for a person."""
+    routes = [f"{', '.join(r['to'])} ({r.get('host', '*')}{r.get('path', '/')})" for r in options.routes]
+    return ", ".join([*routes, *options.to])
 
 
 COMMAND: Final = Command(
-    Section("gateway", (Part(GatewayOptions), *GATEWAY.parts)),
+    WithRoutes("gateway", (Part(GatewayOptions), *GATEWAY.parts)),
     help="Stand in front of origins: a reverse proxy whose connections persist on both sides.\n\nThe "
     "settings toward origins begin with --origin. SIGTERM and SIGINT drain: closes are announced, exchanges "
-    "under way finish, and the exit status is 0. With workers, SIGHUP reads the configuration again and "
-    "replaces them one by one.",
+    "under way finish, and the exit status is 0. SIGHUP reads the configuration again: one process goes on "
+    "with other routes and settings and the same connections, workers are replaced one by one. Routes by "
+    "host and path are written in a file, as tables [[gateway.routes]].",
     example="perdure gateway --to http://127.0.0.1:9000 --to http://127.0.0.1:9001 --bind 127.0.0.1:8000",
     run=run,
 )

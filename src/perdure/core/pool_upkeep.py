@@ -144,6 +144,11 @@ class Upkeep(Assignment[Handle]):
         self._settle(home, now)
         return tickets
 
+    def entries(self, origin: Hashable) -> Collection[Entry[Handle]]:
+        """List the connections to an origin, idle and leased, in no order."""
+        home = self._origins.get(origin)
+        return tuple(home.entries) if home is not None else ()
+
     def count(self, origin: Hashable) -> int:
         """How many connections there are to an origin, idle and leased."""
         home = self._origins.get(origin)

@@ -4,8 +4,14 @@
 |--------------|--------------------------------------------------------------------------------------|
 | `gateway`    | listen, forward, drain                                                               |
 | `settings`   | what an operator may set of both sides                                               |
-| `origins`    | whom to ask: which origins there are, and which one is next                          |
+| `origins`    | whom to ask: one question, `Destinations.choose`, with one answer or `Refused`       |
+| `routes`     | ... by host and path; `route_settings` is how they are written                       |
+| `balance`    | ... among several origins that serve the same                                        |
+| `health`     | ... unless one is better left alone; `checks` asks, `upkeep` sees to both            |
 | `origin_side`| what all origins have in common for which the same is set                            |
+| `arrangement`| all of these as planned, and arranged anew                                           |
+| `statistics` | what is counted of them                                                              |
+| `hooks`      | functions of the user's own, by name                                                 |
 | `inbound`    | one client's connection, and what is answered without asking an origin               |
 | `exchange`   | one request joined with one connection to an origin: the way out, stale connections  |
 | `answer`     | ... and the way back                                                                 |

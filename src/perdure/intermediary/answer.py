@@ -123,6 +123,8 @@ class Answer:
         self.over = True
         origin.old = remembered.old
         origin.outstanding -= 1
+        if origin.health.attentive:
+            origin.health.answered(remembered.received.status, inbound.now())
         inbound.exchange = None
         if wire.reading_paused:
             wire.resume_reading()
@@ -177,7 +179,10 @@ class Answer:
             self.origin_failed(Reason.IDLE_408, "408 (Request Timeout) on a reused connection")
             return None
         self.response = response
-        self.origin.old = response.version < HTTP_11
+        origin = self.origin
+        origin.old = response.version < HTTP_11
+        if origin.health.attentive:
+            origin.health.answered(response.status, self._inbound.now())
         wire = self.wire
         assert wire is not None
         return wire.forward(response)

@@ -37,7 +37,7 @@ from perdure.core.pool import Entry
 from perdure.core.retry import Failure, is_repeatable, may_retry
 from perdure.intermediary.answer import Answer
 from perdure.intermediary.content import Upload
-from perdure.intermediary.failures import LENGTH_REQUIRED, Row, row_of, row_of_error
+from perdure.intermediary.failures import BODY_TOO_LARGE, LENGTH_REQUIRED, Row, row_of, row_of_error
 from perdure.intermediary.forwarding import forward_trailers, readdress
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
@@ -104,6 +104,9 @@ class Exchange(Answer):
             else:
                 self._connected(entry)
             return
+        if self._exceeds(self._request.framing.length):
+            self._refuse(BODY_TOO_LARGE)
+            return
         chunked = self._request.framing.kind is FramingKind.CHUNKED
         upload = self._upload = Upload(chunked and self.origin.old)
         inbound = self._inbound
@@ -119,6 +122,9 @@ class Exchange(Answer):
         if upload is None or self.over:
             return
         upload.take(octets, end)
+        if self._exceeds(upload.octets):
+            self._refuse_rest()
+            return
         if trailers:
             upload.trailers = forward_trailers(trailers, self._request.facts, not self.origin.old)
         if self.wire is not None:
@@ -134,9 +140,25 @@ class Exchange(Answer):
 
     def aborted(self, reason: Reason) -> None:
         """The client is gone: give up whatever is under way for it."""
-        if self.over:
-            return
-        self._over()
+        if not self.over:
+            self._over()
+            self._give_up()
+
+    def _exceeds(self, octets: int) -> bool:
+        """Whether so much content is more than the route takes."""
+        most = self.origin.max_body
+        return most is not None and octets > most
+
+    def _refuse_rest(self) -> None:
+        """Content of unknown length has become too much, whatever the origin has got of it."""
+        self._give_up()
+        if self.begun:
+            self._over().abandon_response(Reason.TOO_LARGE)
+        else:
+            self._refuse(BODY_TOO_LARGE)
+
+    def _give_up(self) -> None:
+        """End what there is toward the origin."""
         if self._lease is not None:
             self.origin.pool.cancel(self._lease)
             self._lease = None
@@ -233,6 +255,8 @@ class Exchange(Answer):
         self._lease = None
         if times := self._shared.failed_dials.note((self.origin, error.reason), self._inbound.now()):
             logger.warning("%s: %s%s", self.origin, error, how_often(times))
+        if error.reason in _NOT_CONNECTED:
+            self.origin.health.failed(self._inbound.now(), unreachable=True)
         if error.reason in _NOT_CONNECTED and not self._retried:
             tried = self._tried = [*(self._tried or ()), self.origin]
             other = self._shared.destinations.another(self.origin, tried)
@@ -292,6 +316,8 @@ class Exchange(Answer):
             pool.discard_stale(entry, reason)
         else:
             pool.discard(entry, reason)
+            if reason is not Reason.LOCAL_FAULT:
+                self.origin.health.failed(self._inbound.now())
         if retry:
             self._shared.retried += 1
             self._retried = True

@@ -71,6 +71,10 @@ HOOK_FAILED: Final = Row(500, "proxy_internal_error", "a hook of this gateway fa
 LENGTH_REQUIRED: Final = Row(
     411, "http_request_error", "the origin speaks HTTP/1.0 and needs a Content-Length for this content"
 )
+MISDIRECTED: Final = Row(421, "destination_not_found", "no route of this gateway names this host")
+NO_ROUTE: Final = Row(404, "destination_not_found", "no route of this gateway names this path")
+DOT_SEGMENTS: Final = Row(400, "http_request_error", "the path has dot segments (RFC 3986 §5.2.4)")
+BODY_TOO_LARGE: Final = Row(413, "http_request_error", "the content is larger than this route takes")
 
 
 def row_of(reason: Reason) -> Row:

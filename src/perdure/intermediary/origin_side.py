@@ -9,14 +9,31 @@ RFC 9110 §3.7 (an intermediary has two sides).
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
+from perdure.client.log import log_closed
 from perdure.client.loop_pool import LoopPool
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
-from perdure.core import Limits, Terms
+from perdure.core import Limits, Reason, Terms
+from perdure.core.pool import Entry
 from perdure.intermediary.forwarding import Forwarding
 from perdure.intermediary.outbound import OriginConnection, OriginWire
 from perdure.wire.network import Network
 from perdure.wire.tls import TlsContext
+
+
+class Ended:
+    """Connections to one origin that have ended.
+
+    Attributes:
+        connections: how many; `requests`: how many they carried altogether.
+    """
+
+    __slots__ = ("__weakref__", "connections", "requests")
+
+    def __init__(self) -> None:
+        self.connections = self.requests = 0
 
 
 class OriginSide:
@@ -28,7 +45,7 @@ class OriginSide:
         pool: the connections.
     """
 
-    __slots__ = ("limits", "pool", "rules", "settings", "terms")
+    __slots__ = ("_ended", "limits", "pool", "rules", "settings", "terms")
 
     def __init__(
         self,
@@ -47,6 +64,19 @@ class OriginSide:
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
         self.pool: LoopPool[OriginWire] = LoopPool(settings, network, self._make_wire, tls)
+        self.pool.ended = self._note_end
+        self._ended: WeakValueDictionary[Origin, Ended] = WeakValueDictionary()
+
+    def ended_of(self, origin: Origin) -> Ended:
+        """What is counted of the connections to an origin, as long as somebody holds it."""
+        return self._ended.setdefault(origin, Ended())
+
+    def _note_end(self, entry: Entry[OriginWire], reason: Reason) -> None:
+        log_closed(entry, reason)
+        ended = self._ended.get(entry.origin)  # type: ignore[call-overload]  # its origin is hashable, and ours
+        if ended is not None:
+            ended.connections += 1
+            ended.requests += entry.uses
 
     def _make_wire(self, origin: Origin) -> OriginWire:
         return OriginWire(self.pool, self.rules, OriginConnection(self.limits, self.terms))

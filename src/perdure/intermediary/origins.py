@@ -1,8 +1,7 @@
 """Whom to ask: the origins behind an intermediary, and which one is next.
 
 One question with one answer: `Destinations.choose` gives an origin for a request, or raises `Refused`.
-`Balance` is the simplest: every origin serves everything; the one with the fewest exchanges under way
-is next, and among equals they take turns.
+Origins that serve the same are a `balance.Group`; several of those are `routes.Routes`.
 
 RFC 9110 §3.7 (gateways), §4.2 (http and https URIs), §7.3 (routing).
 """
@@ -10,12 +9,13 @@ RFC 9110 §3.7 (gateways), §4.2 (http and https URIs), §7.3 (routing).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from perdure.client.errors import InvalidURL
 from perdure.client.urls import Origin, locate, presentable
 from perdure.core import FieldLine, Request
 from perdure.intermediary.failures import Row
+from perdure.intermediary.health import Health, HealthSettings
 
 if TYPE_CHECKING:
     from perdure.client.loop_pool import LoopPool
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from perdure.intermediary.forwarding import Forwarding
     from perdure.intermediary.origin_side import OriginSide
     from perdure.intermediary.outbound import OriginWire
+
+
+ORDINARY: Final = HealthSettings()
 
 
 class Refused(Exception):
@@ -48,17 +51,40 @@ class OriginServer:
         pool: the connections to it, and to others for which the same is set.
         rules: what happens to messages.
         outstanding: exchanges under way, those that wait for a connection included.
+        weight: how much it gets, next to others.
+        share: the same at this moment; less while it comes back slowly.
+        credit: what is due to it when they take turns.
+        health: whether it is asked.
+        ended: the connections to it that there were.
+        max_body: octets of content that it is sent at most; None: any number.
         old: True once it was seen to speak HTTP/1.0; it is sent no chunked content then (R46). As
             long as nothing was seen, an origin is taken to speak HTTP/1.1 because it is configured.
     """
 
-    __slots__ = ("authority", "key", "old", "outstanding", "pool", "rules")
+    __slots__ = (
+        "authority", "credit", "ended", "health", "key", "max_body", "old", "outstanding", "pool", "rules",
+        "share", "weight",
+    )  # fmt: skip
 
-    def __init__(self, key: Origin, authority: bytes, side: OriginSide) -> None:
+    def __init__(
+        self,
+        key: Origin,
+        authority: bytes,
+        side: OriginSide,
+        weight: int = 1,
+        health: HealthSettings = ORDINARY,
+        max_body: int | None = None,
+    ) -> None:
         self.key = key
         self.authority = authority
         self.pool: LoopPool[OriginWire] = side.pool
         self.rules: Forwarding = side.rules
+        self.weight = weight
+        self.share = float(weight)
+        self.credit = 0.0
+        self.health = Health(health)
+        self.ended = side.ended_of(key)
+        self.max_body = max_body
         self.outstanding = 0
         self.old = False
 
@@ -110,35 +136,3 @@ def parse_origin(url: str) -> tuple[Origin, bytes]:
             f"origin: expected a URL without path, as in http://HOST:PORT, got {presentable(url)!r}"
         )
     return location.origin, location.host
-
-
-class Balance:
-    """The `Destinations` of origins that all serve everything."""
-
-    __slots__ = ("_turn", "origins")
-
-    def __init__(self, origins: Sequence[OriginServer]) -> None:
-        if not origins:
-            raise ValueError("at least one origin is needed")
-        self.origins = list(origins)
-        self._turn = 0
-
-    def choose(self, request: Request, hop: ClientHop) -> OriginServer:
-        """The origin with the fewest exchanges under way."""
-        origins = self.origins
-        if len(origins) == 1:
-            return origins[0]
-        return min(self._in_turn(), key=_outstanding)
-
-    def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
-        """The same among those that were not tried; None if all were."""
-        left = [origin for origin in self._in_turn() if origin not in tried]
-        return min(left, key=_outstanding, default=None)
-
-    def _in_turn(self) -> list[OriginServer]:
-        self._turn = (self._turn + 1) % len(self.origins)
-        return self.origins[self._turn :] + self.origins[: self._turn]
-
-
-def _outstanding(origin: OriginServer) -> int:
-    return origin.outstanding

@@ -9,11 +9,11 @@ RFC 9112 §9.2 (unasked octets), §9.5 (who ends it), §5.2 (folded lines are re
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from perdure.client.loop_pool import LoopPool
 from perdure.client.pooled_wire import PooledWire
-from perdure.core import ClientConnection, Limits, Reason, RemoteViolation, Response, State, Terms
+from perdure.core import ClientConnection, Event, Limits, Reason, RemoteViolation, Response, State, Terms
 from perdure.core.heads import was_folded
 from perdure.core.reader import Reader
 from perdure.intermediary.forwarding import (
@@ -23,9 +23,6 @@ from perdure.intermediary.forwarding import (
 )
 from perdure.intermediary.remembered import RememberedResponse, remember_response
 from perdure.wire.errors import WireError
-
-if TYPE_CHECKING:
-    from perdure.intermediary.exchange import Exchange
 
 
 class _StrictReader(Reader):
@@ -51,6 +48,34 @@ class OriginConnection(ClientConnection):
         self._reader = _StrictReader(limits)
 
 
+class Asker(Protocol):
+    """What a connection to an origin tells of the request that it carries: an exchange, or a check.
+
+    Attributes:
+        answered: an octet of the response has arrived.
+    """
+
+    answered: bool
+
+    def origin_sent(self, events: list[Event]) -> None:
+        """A part of the response came, or all of it."""
+
+    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
+        """The whole response came, its head being one that came before; the wire awaits its next request."""
+
+    def origin_failed(self, reason: Reason, details: str = "") -> None:
+        """The connection broke, or what came over it is no response."""
+
+    def awaits_origin(self) -> bool:
+        """Whether the origin has to do something before more of the request comes."""
+
+    def origin_full(self) -> None:
+        """The origin takes no more for now."""
+
+    def origin_drained(self) -> None:
+        """The origin takes more."""
+
+
 class OriginWire(PooledWire):
     """A connection to an origin.
 
@@ -68,7 +93,7 @@ class OriginWire(PooledWire):
         self._rules = rules
         self._remembered: RememberedResponse | None = None
         self.protocol = protocol
-        self.exchange: Exchange | None = None
+        self.exchange: Asker | None = None
         self.read_timeout = pool.settings.read_timeout
 
     def forward(self, response: Response) -> Response:

@@ -14,6 +14,9 @@ from typing import Any, Final, Literal, NamedTuple
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
 from perdure.config import Part, Seconds, Section, check_settings
+from perdure.intermediary.balance import BalanceSettings
+from perdure.intermediary.health import HealthSettings
+from perdure.intermediary.hooks import HookSettings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
@@ -24,7 +27,6 @@ ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
     "unlearned_idle_timeout": 15.0,  # below every common server that says nothing (ALB 60, nginx 60, Go 90)
     "max_age": 3600.0,
     "max_requests": 1000,
-    "dial_rest": 1.0,  # of one among several origins; a sole one is always tried (nginx, max_fails)
 }
 """Where a gateway differs from a client: many users share its connections (nginx)."""
 
@@ -66,10 +68,17 @@ class GatewaySettings(TunnelSettings):
             raise ValueError('trusted: only what is replaced otherwise can be kept; forwarded = "replace"')
 
 
+ROUTE_DEFAULTS: Final = (
+    Part(HookSettings, title="Hooks"),
+    Part(BalanceSettings, title="Several origins: who is asked"),
+    Part(HealthSettings, title="Several origins: health"),
+)
+"""What holds for each route that says nothing else."""
 GATEWAY: Final = Section(
     "gateway",
     (
         Part(GatewaySettings, title="Forwarding"),
+        *ROUTE_DEFAULTS,
         Part(ServerSettings, title="Toward clients", subjects=SERVER_SUBJECTS),
         Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, CLIENT_SUBJECTS),
     ),
@@ -102,10 +111,10 @@ def split_settings(given: Mapping[str, Any]) -> BothSides:
             client[name.removeprefix(ORIGIN_PREFIX)] = value
         else:
             server[name] = value
-    return BothSides(GatewaySettings(**own), ServerSettings(**server), _origin_settings(client))
+    return BothSides(GatewaySettings(**own), ServerSettings(**server), origin_settings(client))
 
 
-def _origin_settings(given: Mapping[str, Any]) -> ClientSettings:
+def origin_settings(given: Mapping[str, Any]) -> ClientSettings:
     """Those toward origins; what is wrong with them is told by the names they were given."""
     try:
         return ClientSettings(**given)
