@@ -28,6 +28,7 @@ def test_content_in_one_direction_is_one_message_and_repetitions_count_once() ->
     ]
     assert lane.octets("server") == len(RESPONSE) + 4
     assert (lane.requests, lane.responses, lane.packets) == (1, 1, 7)
+    assert (lane.heads("client"), lane.heads("server")) == ([REQUEST], [RESPONSE])
 
 
 def test_start_line_begins_another_message_in_the_same_direction() -> None:

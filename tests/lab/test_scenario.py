@@ -19,7 +19,8 @@ IN_MEMORY = [
     pytest.param(name, marks=SLOW[name]) for name in scenario_names() if "memory" in load(name).backends
 ]
 ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends]
-ON_LOOPBACK = [name for name in scenario_names() if "loopback" in load(name).backends and name not in LONG]
+ON_LOOPBACK = ("keep-alive-handshake", "persistent-by-default", "serial-http10")
+"""The short ones: on loopback the others differ from memory in nothing but the time they take."""
 
 
 @pytest.mark.parametrize("name", scenario_names())

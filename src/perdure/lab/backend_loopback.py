@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from perdure.lab.backend import CannotStage
-from perdure.lab.lanes import Crossing, Kind, Lane, Side
+from perdure.lab.lanes import CONTENT_OCTETS, Crossing, Kind, Lane, Side
 from perdure.lab.link import Link
 from perdure.wire.address import parse_bind
 from perdure.wire.errors import WireError, connect_error
@@ -32,7 +32,6 @@ T = TypeVar("T")
 W = TypeVar("W", bound=LoopWire)
 
 HERE = "127.0.0.1"
-CONTENT_OCTETS = 256
 
 
 class LoopbackBackend:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from perdure.lab.backend import CannotStage
-from perdure.lab.lanes import Crossing, Kind, Lane, Side
+from perdure.lab.lanes import CONTENT_OCTETS, Crossing, Kind, Lane, Side
 from perdure.lab.link import Link
 from perdure.wire.memory import Lines, MemoryConnection, MemoryNetwork
 from perdure.wire.network import Network
@@ -110,7 +110,9 @@ def _crossings(connection: MemoryConnection, began_at: float) -> Iterator[Crossi
     for arrived, crossing in zip(connection.arrivals, connection.crossings, strict=True):
         sent, side, octets = crossing
         arrival = arrived - began_at
-        yield Crossing(side, Kind.CONTENT, sent - began_at, arrival, len(octets), 0, 0, octets[:256])
+        yield Crossing(
+            side, Kind.CONTENT, sent - began_at, arrival, len(octets), 0, 0, octets[:CONTENT_OCTETS]
+        )
     ends: tuple[tuple[Side, float, float], ...] = (
         ("client", connection.client_end_at, there),
         ("server", connection.server_end_at, back),

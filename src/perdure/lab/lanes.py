@@ -21,6 +21,8 @@ from typing import Any, Final, Literal, NamedTuple
 Side = Literal["client", "server"]
 """Of a connection: who dialled it, and who was dialled."""
 
+CONTENT_OCTETS: Final = 446
+"""What is kept of the content of each crossing: what a link keeps of a frame, its heads counted off."""
 START_LINE: Final = re.compile(rb"(?:[A-Z]+ [^\r\n]+ HTTP/1\.[01]|HTTP/1\.[01] [0-9]{3})[^\r\n]*")
 
 
@@ -154,6 +156,10 @@ class Lane:
     def responses(self) -> int:
         """How many of the server begin with a status line."""
         return sum(1 for each in self._contents() if each.sender == "server" and each.start_line)
+
+    def heads(self, side: Side) -> list[bytes]:
+        """The messages of a side as far as `CONTENT_OCTETS` of each are kept, one for each start line."""
+        return [each.content for each in self._contents() if each.sender == side and each.start_line]
 
     def _contents(self) -> Iterator[Crossing]:
         return (each for each in self.crossings if each.octets and not each.again)

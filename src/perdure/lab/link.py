@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-HEAD_OCTETS: Final = 256
+HEAD_OCTETS: Final = 512
 """What is kept of each frame: all heads of Ethernet, IP and TCP, and the beginning of the content."""
 RECORD: Final = struct.Struct("<BBddIH")
 

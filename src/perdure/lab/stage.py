@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from perdure.client.aio import AsyncClient
 from perdure.client.log import log_closed
@@ -35,6 +35,8 @@ from perdure.server.serve import ListeningServer, Server
 from perdure.wire.address import Address
 from perdure.wire.network import Network
 from perdure.wire.raw import RawListener, RawPeer
+
+T = TypeVar("T")
 
 PORT: Final = 8000
 SETTLING_SECONDS: Final = 0.05
@@ -153,6 +155,10 @@ class Act:
     def lanes(self) -> list[Lane]:
         """Its connections; [] before it is over."""
         return self.timeline.lanes
+
+    def between(self, client: str, server: str) -> list[Lane]:
+        """Its connections from one host to another."""
+        return self.timeline.between(client, server)
 
     @property
     def seconds(self) -> float:
@@ -280,6 +286,12 @@ class Act:
         process = self._backend.start(host, command, **options)
         self._programs.push_async_callback(_stop, process)
         return process
+
+    def background(self, what: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let something go on beside the scenario; it is cancelled with the act. Its errors are its own."""
+        task = self._loop.create_task(what)
+        self._programs.callback(task.cancel)
+        return task
 
     def on_end(self, what: Callable[[], Awaitable[object]]) -> None:
         """Await something when the act ends, before what was started earlier is stopped."""
