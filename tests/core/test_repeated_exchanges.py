@@ -57,12 +57,17 @@ REQUESTS = (
 )
 
 
-def told(client: ClientConnection, deliveries: list[bytes]) -> list[object]:
+def told(client: ClientConnection, deliveries: list[bytes], at_once: bool = False) -> list[object]:
     """What a client hands out for these octets, and where it stands: the content of one response as one."""
     story: list[object] = []
     content = b""
     try:
         for octets in deliveries:
+            again = client.receive_again(octets) if at_once else None
+            if again is not None:
+                head, content = again
+                story.append((head.status, head.fields, head.framing, head.end, head.reason_phrase))
+                continue
             events: list[Event] = client.receive(octets)
             for event in events:
                 if isinstance(event, Data):
@@ -83,9 +88,10 @@ def told(client: ClientConnection, deliveries: list[bytes]) -> list[object]:
     exchanges=st.lists(st.tuples(st.sampled_from(REQUESTS), st.sampled_from(RESPONSES)), max_size=8),
     persist=st.booleans(),
     limited_from=st.integers(0, 12),
+    at_once=st.booleans(),
 )
 def test_what_comes_again_is_told_as_if_it_came_an_octet_at_a_time(
-    exchanges: list[tuple[Request, bytes]], persist: bool, limited_from: int
+    exchanges: list[tuple[Request, bytes]], persist: bool, limited_from: int, at_once: bool
 ) -> None:
     whole = ClientConnection(CLIENT_LIMITS, Terms(persist=persist))
     dripped = ClientConnection(CLIENT_LIMITS, Terms(persist=persist))
@@ -100,9 +106,11 @@ def test_what_comes_again_is_told_as_if_it_came_an_octet_at_a_time(
         assert whole.send_whole(asked) == dripped.send_whole(anew)
         if octets == OK + OK or octets.endswith(b"\n\r\n\r\n\r\n"):
             # Octets beyond a response are judged as they come: only what is left over may differ.
-            assert told(whole, [octets])[-2:] == told(dripped, [octets])[-2:]
+            assert told(whole, [octets], at_once)[-2:] == told(dripped, [octets])[-2:]
             continue
-        assert told(whole, [octets]) == told(dripped, [octets[at : at + 1] for at in range(len(octets))])
+        assert told(whole, [octets], at_once) == told(
+            dripped, [octets[at : at + 1] for at in range(len(octets))]
+        )
 
 
 def test_request_that_is_sent_again_is_said_as_before_or_as_its_connection_wants() -> None:
@@ -137,4 +145,46 @@ def test_same_head_that_answers_another_method_is_framed_anew() -> None:
         client.send_whole(request(method))
         octets = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + (b"ok" if events == 2 else b"")
         assert len(client.receive(octets)) == events
+        client.next_cycle()
+
+
+def test_response_taken_again_begins_the_next_cycle() -> None:
+    client = ClientConnection()
+    client.send_whole(request())
+    assert client.receive_again(OK) is None
+    head, _ = client.receive(OK)
+    client.next_cycle()
+    client.send_whole(request())
+    assert client.receive_again(OK.replace(b"ok", b"no")) == (head, b"no")
+    assert (client.idle, client.outstanding, client.exchanges) == (True, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "octets", [OK + b"H", OK[:-1], OK.replace(b"OK", b"Ok"), OK.replace(b"2\r\n", b"1\r\n", 1)]
+)
+def test_response_that_is_not_like_the_one_before_is_not_taken_again(octets: bytes) -> None:
+    client = ClientConnection()
+    client.send_whole(request())
+    client.receive(OK)
+    client.next_cycle()
+    client.send_whole(request())
+    assert client.receive_again(octets) is None
+    assert client.outstanding == 1
+
+
+def test_response_after_the_end_of_the_stream_is_not_taken_again() -> None:
+    client = ClientConnection()
+    client.send_whole(request())
+    client.receive(OK)
+    client.receive_eof()
+    assert client.receive_again(OK) is None
+
+
+def test_408_is_not_taken_again_for_it_may_end_what_it_says_persists() -> None:
+    client = ClientConnection()
+    timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    for _ in range(2):
+        client.send_whole(request())
+        assert client.receive_again(timeout) is None
+        client.receive(timeout)
         client.next_cycle()

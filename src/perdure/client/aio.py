@@ -127,17 +127,19 @@ class AsyncClient:
         if not habits.plain or (options and not TALKATIVE.isdisjoint(options)):
             return await self._whole(habits.begin(method, url, options))
         asked = habits.maker.make(method, url, options)
-        self._provide_tls(asked)
-        began = self._pool.now()
+        if asked.needs_tls:
+            self._provide_tls(asked)
+        pool = self._pool
+        began = pool.now()
         exchange = Exchange(self._shared, asked, True)
-        await run_whole(exchange, self._pool)
+        await run_whole(exchange, pool)
         head = exchange.response
         assert head is not None
-        response = Response(asked.location.url, head, exchange.use, exchange.interims)
-        response.asked = asked
         pieces = exchange.pieces
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        response.complete(content, exchange.trailers, self._pool.now() - began)
+        response = Response(asked.location.url, head, exchange.use, exchange.interims, asked)
+        response.complete(
+            pieces[0] if len(pieces) == 1 else b"".join(pieces), exchange.trailers, pool.now() - began
+        )
         if sets_cookies(head.fields):
             habits.take_cookies(response.url, head.fields)
         return response
@@ -290,7 +292,7 @@ class AsyncClient:
             error = None  # its traceback holds this frame
 
     def _provide_tls(self, asked: Asked) -> None:
-        if self._pool.dialler.tls is None and asked.location.origin.needs_tls:
+        if self._pool.dialler.tls is None and asked.needs_tls:
             self._pool.dialler.tls = self._tls()
 
     def _make_wire(self, origin: Origin) -> ClientWire:

@@ -131,6 +131,10 @@ class Exchange(ExchangeSteps):
 
     def take_whole(self, arrived: bytes) -> bool:
         """Take what arrived; True if the exchange is over and its lease ended, False: go on with the flow."""
+        again = None if self._hurried else self._connection.receive_again(arrived)
+        if again is not None:
+            self._take_again(*again)
+            return True
         for event in self._events(arrived):
             self._take(event)
         if self._connection.peer_state is not _DONE:

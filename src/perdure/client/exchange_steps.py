@@ -36,10 +36,11 @@ from perdure.core.fields import HTTP_11, FieldLine
 from perdure.core.keepalive import NO_HINTS, parse
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
-from perdure.core.retry import Failure, is_repeatable, may_retry, reason_of_end
+from perdure.core.retry import Failure, may_retry, reason_of_end
 from perdure.core.states import State
 from perdure.wire.errors import PeerReset, ReadTimeout
 
+_PERSISTS_11 = Reason.PERSISTS_11
 _DONE, _SENDING = State.DONE, State.SENDING  # 0.2 µs less each time (core/client_connection.py)
 
 
@@ -184,9 +185,7 @@ class ExchangeSteps:
     def _hurry(self) -> None:
         """Wait less long where nobody may hear us, if sending again does no harm."""
         shared, asked = self._shared, self.asked
-        facts = asked.request.facts
-        repeatable = is_repeatable(asked.request.method, facts.idempotency_key, asked.content.replayable)
-        if self._retried or not (shared.settings.retry and repeatable):
+        if self._retried or not (shared.settings.retry and asked.repeatable):
             return
         if asked.location.origin not in shared.relays.cleared:
             self._hurried = True
@@ -278,6 +277,22 @@ class ExchangeSteps:
                 reason = reason_of_end(408, self._entry.reused, reason)
             pool.release(self._entry, reason, hints.timeout, hints.maximum)
         self.use.ends = self._entry.ended
+
+    def _take_again(self, response: Response, content: bytes) -> None:
+        """Take a response that was told by `ClientConnection.receive_again`, and let go of the connection.
+
+        What `_events`, `_take` and `_complete` come to there, at a third of their cost.
+        """
+        entry, shared = self._entry, self._shared
+        self._answered = True
+        self.response = response
+        self.pieces.append(content)
+        if entry.uses == 1 or response.version < HTTP_11:
+            shared.saw_version(self.asked.location.origin, response.version)
+        keep_alive = response.facts.keep_alive
+        hints = parse(keep_alive) if keep_alive else NO_HINTS
+        shared.pool.release(entry, self._connection.reason or _PERSISTS_11, hints.timeout, hints.maximum)
+        self.use.ends = entry.ended
 
     # Giving up
 

@@ -334,11 +334,11 @@ class LoopPool(Generic[W]):
     def _carry_out(self, actions: Sequence[Action[W]]) -> None:
         while actions:
             for action in actions:
-                if isinstance(action, Close):
+                if type(action) is Grant:
+                    self._grant(action.ticket)
+                elif isinstance(action, Close):
                     self.ended(action.entry, action.reason)
                     action.entry.handle.ended_by_pool(action.reason)
-                elif isinstance(action, Grant):
-                    self._grant(action.ticket)
                 elif isinstance(action, Dial):
                     self._dials.begin(action.ticket)
                 else:

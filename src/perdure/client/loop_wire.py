@@ -94,10 +94,10 @@ class ClientWire(PooledWire):
             raise PeerReset(f"{self.peer_text}: the connection was closed here")
         return None
 
-    def wait(self, seconds: float) -> asyncio.Future[None]:
-        """Something to await until anything changes; ReadTimeout if nothing does."""
+    def wait(self, seconds: float, told: asyncio.Future[None] | None = None) -> asyncio.Future[None]:
+        """Something to await until anything changes, `told` if given; ReadTimeout if nothing does."""
         self.deadline = self.now() + seconds
-        waiting = self._waiting = self.loop.create_future()
+        waiting = self._waiting = self.loop.create_future() if told is None else told
         return waiting
 
     def _wake(self, error: WireError | None = None) -> None:

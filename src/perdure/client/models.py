@@ -200,7 +200,14 @@ class Response(Message):
     _content: bytes | None
     _decoded: bytes | None
 
-    def __init__(self, url: str, head: Head, use: ConnectionUse, interims: Sequence[Interim]) -> None:
+    def __init__(
+        self,
+        url: str,
+        head: Head,
+        use: ConnectionUse,
+        interims: Sequence[Interim],
+        asked: Asked | None = None,
+    ) -> None:
         self.url = url
         self.status = head.status
         self.fields = head.fields
@@ -209,7 +216,7 @@ class Response(Message):
         self.interims = interims
         self.trailers = NO_LINES
         self.history = ()
-        self.asked = None
+        self.asked = asked
         self._phrase = head.reason_phrase
         self._version = head.version
         self._headers = None

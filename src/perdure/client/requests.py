@@ -28,6 +28,7 @@ from perdure.core.errors import LocalViolation
 from perdure.core.events import Request
 from perdure.core.fields import FieldLine, make_line
 from perdure.core.framing import request_to_send
+from perdure.core.retry import is_repeatable
 
 HeaderSource: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str | bytes, str | bytes | None]]
 REMEMBERED_REQUESTS = 512
@@ -120,9 +121,15 @@ class Asked:
         read_timeout, write_timeout: seconds of silence.
         timeout: what the caller allows for getting a connection; None for the settings' own.
         said: what the client itself said of cookies.
+        needs_tls: TLS is spoken on the way.
+        expects_continue: content waits for 100 (Continue). RFC 9110 §10.1.1.
+        repeatable: as `retry.is_repeatable` says.
     """
 
-    __slots__ = ("content", "location", "read_timeout", "request", "said", "timeout", "write_timeout")
+    __slots__ = (
+        "content", "expects_continue", "location", "needs_tls", "read_timeout", "repeatable",
+        "request", "said", "timeout", "write_timeout",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -139,6 +146,11 @@ class Asked:
         self.said = NOTHING_SAID
         self.read_timeout = settings.read_timeout
         self.write_timeout = settings.write_timeout
+        # Asked here once: the same object serves whoever asks for the same again.
+        self.needs_tls = location.origin.needs_tls
+        facts = request.facts
+        self.expects_continue = b"100-continue" in facts.expectations
+        self.repeatable = is_repeatable(request.method, facts.idempotency_key, content.replayable)
         if timeout is None:
             return
         if timeout.read is not None:
@@ -158,11 +170,6 @@ class Asked:
         RFC 9112 §6.1 (specific user configuration).
         """
         return bool(self.request.facts.codings)
-
-    @property
-    def expects_continue(self) -> bool:
-        """True if content waits for 100 (Continue). RFC 9110 §10.1.1."""
-        return b"100-continue" in self.request.facts.expectations
 
     def streamed_request(self) -> Request:
         """The head for content that follows piece by piece."""
@@ -188,6 +195,7 @@ class Asked:
     def become_whole(self, octets: bytes) -> None:
         """All of the content was gathered."""
         self.content.become_whole(octets)
+        self.repeatable = is_repeatable(self.request.method, self.request.facts.idempotency_key, True)
 
 
 class RequestMaker:

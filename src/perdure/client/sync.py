@@ -99,8 +99,7 @@ class Client:
         BlockingRunner(exchange, self._pool).advance()
         head = exchange.response
         assert head is not None
-        response = Response(asked.location.url, head, exchange.use, exchange.interims)
-        response.asked = asked
+        response = Response(asked.location.url, head, exchange.use, exchange.interims, asked)
         response.complete(b"".join(exchange.pieces), exchange.trailers, self._pool.now() - began)
         if sets_cookies(head.fields):
             habits.take_cookies(response.url, head.fields)

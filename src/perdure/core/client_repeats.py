@@ -99,6 +99,8 @@ class ClientRepeats(Connection):
         kind, reason = response.framing.kind, self.reason
         if reason is None or not self.persists or len(head) > REMEMBERED_HEAD_OCTETS:
             return
+        if response.status == 408:  # it may end a connection that it says persists (`retry.reason_of_end`)
+            return
         if (kind is _LENGTH or kind is _NONE) and len(self._outstanding) == 1:
             method, sent, _ = self._outstanding[0]
             self._before = Before(head + b"\r\n\r\n", method, sent, response, reason)
@@ -131,6 +133,14 @@ class ClientRepeats(Connection):
         self._outstanding.clear()
         self.own_state = _IDLE
         return content
+
+    def receive_again(self, octets: bytes) -> tuple[Response, bytes] | None:
+        """As `hear_again`, where the last response will do: its head, and the content of this one."""
+        before = self._before
+        if before is None:
+            return None
+        content = self.hear_again(octets, before.response)
+        return None if content is None else (before.response, content)
 
     def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
         """As `Connection.send_whole`. RFC 9112 §6.2.

@@ -101,6 +101,11 @@ class Learning:
 
     def saw_survival(self, idle_seconds: float, now: float) -> None:
         """Note that a connection was alive after it had lain idle so long."""
+        survivals = self._survivals
+        if survivals:  # as a rule it adds nothing to what was noted last
+            at, age = survivals[-1]
+            if RENEWED_FACTOR * idle_seconds < age and now - at < SURVIVAL_GRAIN_SECONDS:
+                return
         known = self.proven(now)
         if idle_seconds < known:
             idle_seconds = min(known, RENEWED_FACTOR * idle_seconds)

@@ -138,7 +138,8 @@ class Ledger(Upkeep[Handle]):
         if entry is None:
             raise misuse(f"{ticket!r} holds no grant")
         home = self._origins[entry.origin]
-        if entry.reused and not home.still_suits(entry, ticket.need, now):
+        # Released at this very moment, it suits as it did then.
+        if entry.reused and now > entry.idle_since and not home.still_suits(entry, ticket.need, now):
             self._put_back(home, ticket)
             self._lay_back(home, entry, now)
             self._settle(home, now)
@@ -297,10 +298,12 @@ class Ledger(Upkeep[Handle]):
         entry.idle_since = now
         ending = self._ending(entry, reason)
         if ending is None:
+            if home.waiting.count and self._hand_on(home, entry, now):
+                return
             self._lay_idle(home, entry, now)
         else:
             self._close(home, entry, ending)
-        if home.waiting or home.seekers or self._line or self._hungry:
+        if home.waiting.count or home.seekers or self._line or self._hungry:
             self._settle(home, now)
 
     def lay_back(self, entry: Entry[Handle], now: float) -> None:

@@ -24,6 +24,7 @@ import math
 from collections.abc import Hashable
 
 from perdure.core.pool_entries import (
+    ANY,
     GRANTED,
     IDLE,
     PROVEN,
@@ -67,6 +68,9 @@ class Assignment(Families[Handle]):
         if entry.state is IDLE:
             del home.idle[entry]
             del self._idle[entry]
+        self._reserve(ticket, entry)
+
+    def _reserve(self, ticket: Ticket, entry: Entry[Handle]) -> None:
         entry.state = GRANTED
         entry.ticket = ticket
         ticket.state = TicketState.GRANTED
@@ -155,8 +159,9 @@ class Assignment(Families[Handle]):
             if home.is_empty:
                 self._rest(home)
             return Wait(ticket)
-        home.waiting.add(ticket)
-        self._pause(home, now)
+        home.waiting.join(ticket)
+        if outage.failures:
+            self._pause(home, now)
         self._line_up(home)
         return Wait(ticket)
 
@@ -243,6 +248,25 @@ class Assignment(Families[Handle]):
             self._fill(now)
         if home.is_empty:
             self._rest(home)
+
+    def _hand_on(self, home: Origin[Handle], entry: Entry[Handle], now: float) -> bool:
+        """Grant a connection that was just released to who waits longest; False: more has to be weighed.
+
+        What `_lay_idle` and `_settle` come to in a pool that is busy, at half of their cost.
+        """
+        if home.idle or home.seekers or self._line or self._hungry or home.outage.failures:
+            return False
+        if home.head is not None or home.members or home.count < self.settings.max_per_origin:
+            return False
+        ticket = home.waiting.first()
+        if ticket is None or ticket.need is not ANY:
+            return False
+        if not home.limit_idle_time(entry, now) or now >= entry.idle_deadline:
+            return False
+        home.waiting.remove(ticket)
+        entry.reused = True  # as if it had lain idle
+        self._reserve(ticket, entry)
+        return True
 
     def _serve(self, home: Origin[Handle], now: float) -> None:
         """Give the waiting tickets of an origin, in order, what there is for them."""

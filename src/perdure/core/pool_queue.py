@@ -22,20 +22,22 @@ _number = attrgetter("number")
 
 
 class Waiting:
-    """The waiting tickets of one origin, by their numbers."""
+    """The waiting tickets of one origin, by their numbers.
 
-    __slots__ = ("_any", "_fresh", "_proven")
+    Attributes:
+        count: how many there are; kept, because every release of a connection asks.
+    """
+
+    __slots__ = ("_any", "_fresh", "_proven", "count")
 
     def __init__(self) -> None:
         self._any: OrderedDict[Ticket, None] = OrderedDict()
         self._proven: OrderedDict[Ticket, None] = OrderedDict()
         self._fresh: OrderedDict[Ticket, None] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._any or self._proven or self._fresh)
+        self.count = 0
 
     def __len__(self) -> int:
-        return len(self._any) + len(self._proven) + len(self._fresh)
+        return self.count
 
     def __iter__(self) -> Iterator[Ticket]:
         """All of them, the longest waiting first."""
@@ -53,11 +55,21 @@ class Waiting:
 
     def add(self, ticket: Ticket) -> None:
         """Let a ticket wait: at its place, if it was served once and is not the youngest."""
-        insert(self._row(ticket.need), ticket)
+        row = self._row(ticket.need)
+        self.count += ticket not in row
+        insert(row, ticket)
+
+    def join(self, ticket: Ticket) -> None:
+        """Let a ticket wait that is younger than all others."""
+        self._row(ticket.need)[ticket] = None
+        self.count += 1
 
     def remove(self, ticket: Ticket) -> None:
         """Take a ticket out; harmless if it is not there."""
-        self._row(ticket.need).pop(ticket, None)
+        row = self._row(ticket.need)
+        if ticket in row:
+            del row[ticket]
+            self.count -= 1
 
     def _row(self, need: Need) -> OrderedDict[Ticket, None]:
         if need is ANY:
