@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from perdure.core.learning import RENEWED_FACTOR, Learning
+from perdure.core.learning import REMEMBERED_SECONDS, RENEWED_FACTOR, Learning
 
 
 @pytest.fixture
@@ -154,3 +154,11 @@ def test_an_unusually_short_limit_has_to_be_seen_twice(closes: list[float], limi
         learning.saw_close(idle_seconds, number * 10.0)
     assert learning.limit(100.0) == pytest.approx(limit)
     assert learning.caution(100.0) == pytest.approx(0.9 * min(closes))
+
+
+def test_survivals_much_shorter_than_the_latest_one_are_noted_once_in_a_while(learning: Learning) -> None:
+    learning.saw_survival(10.0, 0.0)
+    learning.saw_survival(1.0, 1.0)
+    learning.saw_survival(1.0, REMEMBERED_SECONDS / 8 + 1)
+    assert learning.proven(REMEMBERED_SECONDS - 1) == 10.0
+    assert learning.proven(REMEMBERED_SECONDS) == pytest.approx(RENEWED_FACTOR)

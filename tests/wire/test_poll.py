@@ -6,7 +6,7 @@ import math
 import socket
 
 from perdure.wire.clock import now
-from perdure.wire.poll import READ, WRITE, Waiter, milliseconds_until
+from perdure.wire.poll import READ, WRITE, Waiter, look_at, milliseconds_until
 
 
 def test_each_direction_is_waited_for_by_itself() -> None:
@@ -39,3 +39,16 @@ def test_the_time_left_is_rounded_up() -> None:
     assert milliseconds_until(math.inf) is None
     assert milliseconds_until(now() - 1) == 0
     assert milliseconds_until(now() + 0.0005) in (0, 1)
+
+
+def test_a_look_sees_octets_and_the_end_and_waits_for_neither() -> None:
+    near, far = socket.socketpair()
+    with near:
+        with far:
+            look = look_at(near.fileno())
+            assert not look()
+            far.send(b"!")
+            assert look()
+            near.recv(1)
+            assert not look()
+        assert look()

@@ -5,12 +5,13 @@ RFC 9112 §9.2 (what arrives unasked), §9.5 (who ends it).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
 from perdure.wire.loop import LoopWire
-from perdure.wire.poll import Waiter
+from perdure.wire.poll import look_at
 
 NOT_ENTERED: Entry[Any] = Entry(0, None, None, 0.0)
 """Stands for the entry of a wire that was dialled and has not been entered in the ledger."""
@@ -23,21 +24,22 @@ class PooledWire(LoopWire):
         entry: its line in the ledger; set as soon as it is dialled.
     """
 
-    __slots__ = ("_waiter", "entry")
+    __slots__ = ("_look", "entry")
 
     def __init__(self, write_timeout: float = 60.0) -> None:
         super().__init__(write_timeout)
         self.entry: Entry[Any] = NOT_ENTERED
-        self._waiter: Waiter | None = None
+        self._look: Callable[[], object] | None = None
 
     def readable(self) -> bool:
         """Say whether the socket holds something that the loop has not read. RFC 9112 §9.2."""
-        if self._waiter is None:
+        look = self._look
+        if look is None:
             own = self.transport.get_extra_info("socket")
             if own is None:  # in memory, where nothing lies between the peer and us
                 return False
-            self._waiter = Waiter(own.fileno())
-        return self._waiter.is_readable()
+            look = self._look = look_at(own.fileno())
+        return bool(look())
 
     def spent(self) -> bool:
         """Say whether the peer was seen to end it, or to send what nobody asked for."""

@@ -56,16 +56,20 @@ class _Close:
 
 
 class Learning:
-    """The evidence of one origin. Every `now` is monotonic seconds and never falls."""
+    """The evidence of one origin. Every `now` is monotonic seconds and never falls.
 
-    __slots__ = ("_caution", "_closes", "_limit", "_survivals", "_valid_until")
+    Attributes:
+        latest_limit: as `limit` says, until `valid_until`: each release asks, and a call costs 0.1 µs.
+    """
+
+    __slots__ = ("_caution", "_closes", "_survivals", "latest_limit", "valid_until")
 
     def __init__(self) -> None:
         self._closes: deque[_Close] = deque(maxlen=REMEMBERED_CLOSES)
         self._survivals: deque[tuple[float, float]] = deque()  # (at, age): later ones are shorter
-        self._limit = math.inf
+        self.latest_limit = math.inf
         self._caution = math.inf
-        self._valid_until = math.inf
+        self.valid_until = math.inf
 
     def saw_close(self, idle_seconds: float, now: float, witnessed: bool = False) -> None:
         """Note that the peer ended a connection that had lain idle so long.
@@ -120,13 +124,13 @@ class Learning:
 
     def limit(self, now: float) -> float:
         """How long a connection of this origin may lie idle; infinite while nothing is known."""
-        if now >= self._valid_until:
+        if now >= self.valid_until:
             self._recall(now)
-        return self._limit
+        return self.latest_limit
 
     def caution(self, now: float) -> float:
         """The same for a request that may not fail: every close is believed."""
-        if now >= self._valid_until:
+        if now >= self.valid_until:
             self._recall(now)
         return self._caution
 
@@ -143,8 +147,8 @@ class Learning:
             closes.popleft()
         self._caution = FRACTION * min((close.idle_seconds for close in closes), default=math.inf)
         believed = (close.idle_seconds for close in closes if close.believed)
-        self._limit = FRACTION * min(believed, default=math.inf)
-        self._valid_until = closes[0].at + REMEMBERED_SECONDS if closes else math.inf
+        self.latest_limit = FRACTION * min(believed, default=math.inf)
+        self.valid_until = closes[0].at + REMEMBERED_SECONDS if closes else math.inf
 
 
 def _unlike(one: float, other: float) -> bool:

@@ -114,7 +114,8 @@ class Origin(Generic[Handle]):
         Returns:
             False where it may not lie idle at all.
         """
-        settings, hint, learned = self._settings, entry.hint_timeout, self.learning.limit(now)
+        settings, hint, learning = self._settings, entry.hint_timeout, self.learning
+        learned = learning.latest_limit if now < learning.valid_until else learning.limit(now)
         limit, reason = settings.idle_timeout, _IDLE_LIMIT
         if hint is not None:
             usable = usable_seconds(hint, entry.rtt)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import select
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from perdure.wire import clock
 
@@ -46,6 +48,10 @@ if sys.platform == "win32":
             """Say whether there is something to read, the end included, without waiting."""
             return self.wait(READ, 0.0)
 
+    def look_at(descriptor: int) -> Callable[[], object]:
+        """What says, as something true, whether there is something to read, the end included."""
+        return Waiter(descriptor).is_readable
+
 else:
     _EVENTS = (0, select.POLLIN, select.POLLOUT, select.POLLIN | select.POLLOUT)
 
@@ -72,3 +78,9 @@ else:
             if self._direction != READ:
                 return self.wait(READ, 0.0)
             return bool(self._poll.poll(0))  # 0.5 µs less than with a deadline
+
+    def look_at(descriptor: int) -> Callable[[], object]:
+        """What says, as something true, whether there is something to read, the end included."""
+        poll = select.poll()
+        poll.register(descriptor, _EVENTS[READ])
+        return partial(poll.poll, 0)  # two calls less than a Waiter's: 0.3 µs (bench/bench_forward.py)
