@@ -137,10 +137,9 @@ class LoopPool(Generic[W]):
         now = self.now()
         ledger = self.ledger
         try:
-            if fresh:
-                answer = ledger.lease_fresh(origin, now)
-            else:
-                answer = ledger.lease(origin, now, repeatable, first)
+            answer = (
+                ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable, first)
+            )
         except LocalViolation as error:
             refused(closed(error))
             return None
@@ -162,10 +161,12 @@ class LoopPool(Generic[W]):
         Args and sections as of `lease`.
         """
         ledger, now = self.ledger, self.now()
-        while (entry := ledger.lease_idle(origin, now, repeatable, first)) is not None:
+        while entry := (
+            (repeatable and ledger.lease_latest(origin, now))  # the quickest
+            or ledger.lease_idle(origin, now, repeatable, first)
+        ):
             if not entry.reused or not entry.handle.readable():
-                actions = ledger.take_actions()  # the next deadline is not earlier than it was
-                if actions:
+                if actions := ledger.take_actions():  # the next deadline is not earlier than it was
                     self._carry_out(actions)
                 return entry
             self._aside.keep(entry)
@@ -213,7 +214,11 @@ class LoopPool(Generic[W]):
         hint_max: int | None = None,
     ) -> None:
         """End a lease whose response was received to its end; see `Ledger.release`."""
-        if entry.handle.spent() and reason.persists:  # it ended behind its response: nobody tells us again
+        handle = entry.handle
+        plain = not (self._leases or handle.lost or handle.end_received_already)
+        if plain and self.ledger.lay_latest(entry, self.now(), reason, hint_timeout, hint_max):
+            return
+        if handle.spent() and reason.persists:  # it ended behind its response: nobody tells us again
             reason = Reason.PEER_CLOSED
         elif self._leases and reason.persists and entry.handle.readable():  # not for who waits, unread
             self._aside.release_later(entry, reason, hint_timeout, hint_max)
@@ -324,11 +329,9 @@ class LoopPool(Generic[W]):
 
     def _act(self) -> None:
         """Carry out what the ledger wants, until it wants nothing; then note its next deadline."""
-        ledger = self.ledger
-        actions = ledger.take_actions()
-        if actions:
+        if actions := self.ledger.take_actions():
             self._carry_out(actions)
-        deadline = ledger.next_deadline()
+        deadline = self.ledger.next_deadline()
         self.deadline = math.inf if deadline is None else deadline
 
     def _carry_out(self, actions: Sequence[Action[W]]) -> None:

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final
 
+from perdure.core.pool_busy import Busy
 from perdure.core.pool_entries import (
     ANY,
     CLOSED,
@@ -53,7 +54,6 @@ from perdure.core.pool_entries import (
 )
 from perdure.core.pool_origin import Origin, age_deadline, misuse
 from perdure.core.pool_reuse import NEEDS
-from perdure.core.pool_upkeep import Upkeep
 from perdure.core.reason import Reason
 
 IDLE_408: Final = Reason.IDLE_408  # a member of an Enum costs 0.16 µs to look up, every release
@@ -64,7 +64,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Ledger(Upkeep[Handle]):
+class Ledger(Busy[Handle]):
     """The connections of one pool, by origin. Not locked: the driver's lock is around it."""
 
     def __init__(self, settings: PoolSettings) -> None:

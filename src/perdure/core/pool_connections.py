@@ -50,7 +50,7 @@ class Connections(ABC, Generic[Handle]):
         self.settings = settings
         self._origins: dict[Hashable, Origin[Handle]] = {}
         self._resting: OrderedDict[Hashable, None] = OrderedDict()  # origins without connections
-        self._idle: OrderedDict[Entry[Handle], None] = OrderedDict()  # of all origins, longest first
+        self._idle: dict[Entry[Handle], None] = {}  # of all origins, longest first
         self._timers: list[tuple[float, int, Entry[Handle]]] = []  # heap; may hold rows that no longer hold
         self._actions: list[Action[Handle]] = []
         self._closes: Counter[Reason] = Counter()
