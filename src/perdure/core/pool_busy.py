@@ -76,7 +76,7 @@ class Busy(Upkeep[Handle]):
         ):
             return False
         home = self._origins[entry.origin]
-        if home.disowned or home.seekers or home.waiting:
+        if home.disowned or home.seekers or home.waiting.count:
             return False
         since, entry.idle_since = entry.idle_since, now
         if not home.limit_idle_time(entry, now) or not now < entry.idle_deadline >= entry.scheduled:
