@@ -44,7 +44,7 @@ class Outcome:
     """What became of all requests.
 
     Attributes:
-        answers: by what was said: "200", "502", "cut off", "not answered behind it", "left".
+        answers: by what was said: "200", "502 connection_refused", "cut off", "left".
         faults: what must not happen, in words, with how often it did.
         posted: the tokens of POST and PATCH that were answered with 200.
     """
@@ -156,7 +156,7 @@ class Client:
             return False
         finally:
             self._outcome.slowest = max(self._outcome.slowest, loop.time() - started)
-        self._outcome.answers[str(answer.status)] += 1
+        self._outcome.answers[kind_of(answer)] += 1
         if wrong := fault_of(asked, answer):
             self._fault(wrong)
             return False
@@ -199,6 +199,12 @@ class Client:
         if b"content-length" in fields:
             return await reader.readexactly(int(fields[b"content-length"]))
         return await reader.read(-1)
+
+
+def kind_of(answer: Answer) -> str:
+    """Such as "200", or "502 connection_refused" where the gateway says why."""
+    _, _, error = answer.fields.get(b"proxy-status", b"").decode().partition("error=")
+    return f"{answer.status} {error}".rstrip()
 
 
 def fault_of(asked: Asked, answer: Answer) -> str:

@@ -149,6 +149,20 @@ def test_a_successor_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None
         assert server.status() == 0
 
 
+def test_a_successor_shares_a_port_where_both_are_told_to() -> None:
+    first = bind_slots(["127.0.0.1:0"], 1, share_port=True)
+    successor: list[list[socket.socket]] = []
+    try:
+        first[0][0].listen()
+        where = f"127.0.0.1:{first[0][0].getsockname()[1]}"
+        successor = bind_slots([where], 2, share_port=True)
+        successor[0][0].listen()
+        with pytest.raises(AddressInUse):
+            bind_slots([where], 2)
+    finally:
+        release_sockets({bound for slot in [*first, *successor] for bound in slot})
+
+
 def test_each_worker_has_a_socket_of_its_own_on_one_port(tmp_path: Path) -> None:
     unix = f"unix:{tmp_path / 'socket'}"
     slots = bind_slots(["127.0.0.1:0", unix], 3)

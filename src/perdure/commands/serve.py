@@ -32,6 +32,8 @@ class Listening:
     """HOST:PORT (port 0: any free one), :PORT (every address) or unix:PATH. May be repeated."""
     workers: Count = 1
     """Processes that share the addresses."""
+    share_port: bool = False
+    """Let a successor that is told the same listen on the addresses, too, before this one is told to end."""
     tls_cert: str | None = field(default=None, metadata={"metavar": "FILE"})
     """PEM file of the certificate and its chain: speak TLS."""
     tls_key: str | None = field(default=None, metadata={"metavar": "FILE"})
@@ -107,6 +109,7 @@ def run_server(
                 announce,
                 binds=options.bind,
                 workers=options.workers,
+                share_port=options.share_port,
                 renew=latest.renew,
                 ended=lambda server: totals.note(server.registry),
             )

@@ -51,6 +51,7 @@ def run(
     *,
     binds: Sequence[str] = (),
     workers: int = 1,
+    share_port: bool = False,
     renew: Callable[[], bool] | None = None,
     ended: Ended = forget,
 ) -> int:
@@ -61,6 +62,7 @@ def run(
         announce: told the URLs once connections are accepted.
         binds: what to listen on; without any, the server's own business (and not with workers).
         workers: processes.
+        share_port: whether others that do the same, such as our successor, may listen on our addresses.
         renew: called at SIGHUP before a server is made anew, in the process that was told; False
             where nothing has changed, so that workers stay.
         ended: told of each server that has ended, in the process that ran it.
@@ -73,7 +75,7 @@ def run(
     """
     raise_descriptor_limit()
     inherited = inherited_sockets()
-    slots = [inherited] * workers if inherited else bind_slots(binds, workers)
+    slots = [inherited] * workers if inherited else bind_slots(binds, workers, share_port)
     # systemd keeps its own copies: who waits there waits for the next process that it starts.
     release = leave_sockets if inherited else release_sockets
     try:
@@ -113,7 +115,7 @@ def _notifying(announce: Announcement) -> Announcement:
     return announce_and_notify
 
 
-def bind_slots(binds: Sequence[str], workers: int) -> list[list[BoundSocket]]:
+def bind_slots(binds: Sequence[str], workers: int, share_port: bool = False) -> list[list[BoundSocket]]:
     """Bind one set of sockets for each worker; unix sockets, which cannot share, are one for all.
 
     Raises:
@@ -122,8 +124,8 @@ def bind_slots(binds: Sequence[str], workers: int) -> list[list[BoundSocket]]:
     slots: list[list[BoundSocket]] = [[] for _ in range(workers)]
     try:
         for bind in binds:
-            shared = workers > 1 and not bind.startswith("unix:")
-            if shared:
+            shared = (workers > 1 or share_port) and not bind.startswith("unix:")
+            if shared and not share_port:
                 # Sharing a port, we would not notice that somebody else shares it too.
                 release_sockets(bind_sockets(bind))
             first = bind_sockets(bind, reuse_port=shared)
