@@ -224,3 +224,12 @@ def test_101_that_nobody_asked_for_is_no_answer() -> None:
     with pytest.raises(RemoteViolation, match=r"a 101 that was not asked for \(9110 §7\.8\)") as caught:
         client.receive(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\n\r\n" + OTHER)
     assert (caught.value.status, client.persists) == (502, False)
+
+
+@pytest.mark.row("R144")
+@pytest.mark.parametrize("line", [b"Upgrade: foo\r\n", b"", b"Upgrade: websocket, foo\r\n"])
+def test_101_to_another_protocol_than_was_asked_for_is_no_answer(line: bytes) -> None:
+    client, _ = sent_by(Request(b"GET", b"/", make_lines([(b"Host", b"x"), (b"Upgrade", b"bar, WebSocket")])))
+    with pytest.raises(RemoteViolation, match=r"a 101 to .*, asked for were .* \(9110 §7\.8\)") as caught:
+        client.receive(b"HTTP/1.1 101 Switching Protocols\r\n" + line + b"\r\n" + OTHER)
+    assert (caught.value.status, client.persists) == (502, False)

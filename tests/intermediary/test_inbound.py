@@ -125,10 +125,12 @@ def test_connect_is_refused_and_its_connection_ends(play: Play) -> None:
 
 
 @pytest.mark.row("R146")
-def test_upgrade_is_not_offered_to_the_origin_and_the_exchange_goes_on(play: Play) -> None:
+def test_upgrade_that_is_not_allowed_is_not_offered_to_the_origin_and_the_exchange_goes_on(
+    play: Play,
+) -> None:
     async def scene(stage: Stage) -> None:
         client, inner, head = await stage.asked(
-            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
         )
         assert values(head, b"upgrade") == values(head, b"connection") == []
         inner.send(OK)

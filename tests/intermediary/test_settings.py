@@ -53,3 +53,30 @@ def test_file_and_flags_know_the_same_names_and_defaults() -> None:
     assert (own.forwarded, server.idle_timeout, client.read_timeout, client.max_total) == (
         "append", 75.0, 3.0, 1000,
     )  # fmt: skip
+
+
+def test_tunnels_are_for_websockets_and_for_an_hour_unless_set() -> None:
+    own = split_settings({}).gateway
+    assert (own.upgrade, own.tunnel_timeout) == (("websocket",), 3600.0)
+    own = split_settings({"upgrade": ["WebSocket", "TLS/1.0", "tcp"], "tunnel_timeout": None}).gateway
+    assert (own.upgrade, own.tunnel_timeout) == (("websocket", "tls/1.0", "tcp"), None)
+    assert split_settings({"upgrade": []}).gateway.upgrade == ()
+    (own, *_) = GATEWAY.build(GATEWAY.parse({"upgrade": ["none"], "tunnel_timeout": "none"}))
+    assert (own.upgrade, own.tunnel_timeout) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("web socket", "upgrade: the name of a protocol expected, such as websocket, got 'web socket'"),
+        ("", "upgrade: the name of a protocol expected, such as websocket, got ''"),
+        ("h2c", "upgrade: h2c carries requests past every rule of the gateway; it cannot be passed"),
+        (
+            "HTTP/2.0",
+            "upgrade: HTTP/2.0 carries requests past every rule of the gateway; it cannot be passed",
+        ),
+    ],
+)
+def test_protocols_that_cannot_be_passed_are_refused(name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        split_settings({"upgrade": [name]})

@@ -9,13 +9,14 @@ RFC 9112 §4 (responses), §9.2 (association), §9.3 (persistence), §9.3.2 (pip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from perdure.core import writer
 from perdure.core.client_repeats import ClientRepeats
 from perdure.core.errors import RemoteViolation
 from perdure.core.events import NO_LINES, Event, Interim, Request, Response, Said
-from perdure.core.fields import HTTP_11, UPGRADE, Facts
+from perdure.core.fields import HTTP_11, UPGRADE, Facts, FieldLine, split_list
 from perdure.core.framing import NO_CONTENT, Framing, FramingKind, request_to_send, response_framing
 from perdure.core.heads import response_head
 from perdure.core.limits import CLIENT_LIMITS, STRAY_OCTETS_IGNORED, Limits
@@ -100,9 +101,8 @@ class ClientConnection(ClientRepeats):
                 events.append(Interim(status, fields, phrase))
                 continue
             method, sent, offered = self._outstanding[0]
-            if status == 101 and not any(line.kind == UPGRADE for line in offered):
-                message = "a 101 that was not asked for (9110 §7.8)"  # R144
-                raise RemoteViolation(message, Reason.BAD_SYNTAX, 502)
+            if status == 101:
+                _check_switch(fields, offered)
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
             if self.kept_by_option or b"keep-alive" in sent.options:
@@ -245,3 +245,14 @@ def _as_sent(facts: Facts, options: tuple[bytes, ...]) -> Facts:
     sent = Facts(facts.version, True, NO_LINES)
     sent.options = facts.options.difference(PERSISTENCE_OPTIONS).union(options)
     return sent
+
+
+def _check_switch(fields: Sequence[FieldLine], asked: Sequence[FieldLine]) -> None:
+    """See that a 101 names protocols that were asked for. RFC 9110 §7.8 (R144)."""
+    wanted = split_list(line.value for line in asked if line.kind == UPGRADE)
+    named = split_list(line.value for line in fields if line.kind == UPGRADE)
+    if not wanted:
+        raise RemoteViolation("a 101 that was not asked for (9110 §7.8)", Reason.BAD_SYNTAX, 502)
+    if not named or not set(named).issubset(wanted):
+        message = f"a 101 to {named}, asked for were {wanted} (9110 §7.8)"
+        raise RemoteViolation(message, Reason.BAD_SYNTAX, 502)

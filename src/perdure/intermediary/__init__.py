@@ -19,6 +19,7 @@
 | `outbound`   | one connection to an origin                                                          |
 | `forwarding` | what crosses: strip → hook → add, on requests, responses and trailers                |
 | `remembered` | the same for a head that was the same the last time                                  |
+| `upgrade`    | an exchange whose request asks for another protocol                                  |
 | `tunnel`     | two connections whose octets go to each other, once one of them has stopped being HTTP |
 | `tunnels`    | ... how they are opened, and which there are                                          |
 | `proxy`      | the forward proxy: listen, forward, drain; `proxy_settings`: what may be set of it   |

@@ -53,6 +53,7 @@ GONE: Final = frozenset([Reason.PEER_CLOSED, Reason.PEER_RESET, Reason.IDLE_408]
 """What a connection that had gone stale looks like."""
 
 
+TUNNEL: Final = Reason.TUNNEL
 _NOT_CONNECTED: Final = frozenset({Reason.CONNECT_FAILED, Reason.CONNECT_TIMEOUT})
 
 
@@ -239,7 +240,7 @@ class Exchange(Answer):
 
     def _send_content(self, wire: OriginWire, upload: Upload, octets: bytes) -> None:
         protocol = wire.protocol
-        if protocol.own_state is not State.SENDING or not protocol.persists:
+        if protocol.own_state is not State.SENDING or not (protocol.persists or protocol.reason is TUNNEL):
             return  # 9112 §9.5: the origin closes, having answered early; more would be in vain (R113)
         self._keep_or_let_go(upload)
         end = upload.complete and not upload.trailers

@@ -13,7 +13,7 @@ RFC 9110 §7.6 (forwarding), RFC 9112 §3.2.2 (absolute-form).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -28,7 +28,7 @@ from perdure.core import (
     Response,
     make_line,
 )
-from perdure.core.fields import EXPECT, HOST, ORDINARY, Facts, gather, split_list
+from perdure.core.fields import EXPECT, HOST, ORDINARY, UPGRADE, Facts, gather, split_list
 from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
 from perdure.core.writer import block
@@ -64,6 +64,7 @@ class Forwarding:
         absolute: True where the next hop is a proxy, which gets targets in absolute-form.
         authorization: what the next hop gets instead of the client's Proxy-Authorization, b"" for none;
             None where that is not for us, and passes.
+        upgrade: the protocols, in lower case, that origins are asked to switch to with Upgrade.
         may_remember: True if what becomes of a request depends on its own head alone.
     """
 
@@ -79,6 +80,7 @@ class Forwarding:
         "pseudonym",
         "spoken",
         "trusted",
+        "upgrade",
     )
 
     def __init__(
@@ -93,6 +95,7 @@ class Forwarding:
         trusted: Senders = NOBODY,
         absolute: bool = False,
         authorization: bytes | None = None,
+        upgrade: Collection[bytes] = (),
     ) -> None:
         self.pseudonym = pseudonym
         self.mark = b"%b (%b)" % (pseudonym, mark) if mark else b""
@@ -104,6 +107,7 @@ class Forwarding:
         self.trusted = trusted
         self.absolute = absolute
         self.authorization = authorization
+        self.upgrade = frozenset(upgrade)
         self.may_remember = host == "keep" and on_request is None
 
 
@@ -300,15 +304,27 @@ def forward_response(response: Response, rules: Forwarding, date: Callable[[], F
         response.status, lines, response.reason_phrase, facts=response.facts, end=response.end
     )
     if rules.on_response is not None:
-        _call(rules.on_response, forwarded)
+        call_hook(rules.on_response, forwarded)
     lines = [*forwarded.fields, via_of_response(response, rules)]
+    if response.status == 426:
+        lines += offer_upgrade([line.value for line in response.fields if line.kind == UPGRADE], rules)
     forwarded.fields = lines
     forwarded.facts = gather(HTTP_11, False, lines)
     forwarded.block = block(lines)
     return forwarded
 
 
-def _call(hook: ResponseHook, forwarded: Response) -> None:
+def offer_upgrade(values: Iterable[bytes], rules: Forwarding) -> list[FieldLine]:
+    """The Upgrade line of this hop: those of the protocols named on the other hop which the rules allow.
+
+    Of a request, or of a 426, which has to name some (R144). RFC 9110 §7.8, §15.5.22.
+    """
+    offered = [protocol for protocol in split_list(values) if protocol in rules.upgrade]
+    return [make_line(b"Upgrade", b", ".join(offered))] if offered else []
+
+
+def call_hook(hook: ResponseHook, forwarded: Response) -> None:
+    """Let the user's hook look at a response. Raises LocalViolation where it fails."""
     try:
         hook(forwarded)
     except Exception as error:

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from perdure.core import FieldLine, Reason, RemoteViolation, Request, Response, make_line
+from perdure.core import HTTP_11, FieldLine, Reason, RemoteViolation, Request, Response, make_line
+from perdure.core.fields import gather
 from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.exchange import Exchange
 from perdure.intermediary.failures import (
@@ -30,6 +31,7 @@ from perdure.intermediary.forwarding import (
     add_to_request,
     date_line,
     max_forwards,
+    offer_upgrade,
     reflection,
     seen_before,
     strip_request,
@@ -38,6 +40,7 @@ from perdure.intermediary.origins import OriginServer, Refused
 from perdure.intermediary.remembered import RememberedRequest
 from perdure.intermediary.shared import Shared
 from perdure.intermediary.tunnel import Relay
+from perdure.intermediary.upgrade import UpgradeExchange, guard_upgrade
 from perdure.server.connection import InboundConnection
 
 logger = logging.getLogger("perdure.gateway")
@@ -103,6 +106,7 @@ class GatewayConnection(InboundConnection):
                 exchange = self.exchange = Exchange(self, shared, origin, request, again)
                 exchange.begin()
         except Refused as refused:
+            guard_upgrade(self, request)
             self.refuse_with(refused.row, refused.fields)
         except RemoteViolation as violation:
             # What nominates or says such things is not trusted with a next request.
@@ -111,6 +115,7 @@ class GatewayConnection(InboundConnection):
 
     def _forward(self, request: Request, origin: OriginServer) -> None:
         rules = origin.rules
+        guard_upgrade(self, request)
         if request.target[:1] != b"/" and self.refuses_secured(request):
             return
         if seen_before(request.fields, rules):
@@ -124,12 +129,22 @@ class GatewayConnection(InboundConnection):
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
             return
         forwarded = add_to_request(forwarded, request, rules, self._hop)
+        if request.facts.upgrade:
+            self._begin_upgrade(origin, request, forwarded)
+            return
         if rules.may_remember and request.method not in NOT_PLAIN and request.target[:1] == b"/":
             self._remembered = RememberedRequest(request, forwarded, rules)
         self._begin_exchange(origin, request, forwarded)
 
     def _begin_exchange(self, origin: OriginServer, request: Request, forwarded: Request) -> None:
         exchange = self.exchange = Exchange(self, self._shared, origin, request, forwarded)
+        exchange.begin()
+
+    def _begin_upgrade(self, origin: OriginServer, request: Request, forwarded: Request) -> None:
+        if offer := offer_upgrade(request.facts.upgrade, origin.rules):
+            forwarded.fields = [*forwarded.fields, *offer]
+            forwarded.facts = gather(HTTP_11, True, forwarded.fields)
+        exchange = self.exchange = UpgradeExchange(self, self._shared, origin, request, forwarded)
         exchange.begin()
 
     def _hook_answers(self, hook: RequestHook, forwarded: Request) -> bool:
@@ -148,6 +163,7 @@ class GatewayConnection(InboundConnection):
     def _answers_itself(self, request: Request) -> bool:
         """Whether the request ends here: a tunnel, or the last hop that Max-Forwards allows."""
         method = request.method
+        guard_upgrade(self, request)
         if method == b"CONNECT":
             self.refuse_with(NO_TUNNEL)
             return True

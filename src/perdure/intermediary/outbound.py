@@ -9,7 +9,7 @@ RFC 9112 §9.2 (unasked octets), §9.5 (who ends it), §5.2 (folded lines are re
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from perdure.client.loop_pool import LoopPool
 from perdure.client.pooled_wire import PooledWire
@@ -23,6 +23,10 @@ from perdure.intermediary.forwarding import (
 )
 from perdure.intermediary.remembered import RememberedResponse, remember_response
 from perdure.wire.errors import WireError
+from perdure.wire.handover import hand_over
+from perdure.wire.loop import LoopWire
+
+T = TypeVar("T", bound=LoopWire)
 
 
 class _StrictReader(Reader):
@@ -133,6 +137,16 @@ class OriginWire(PooledWire):
             exchange.origin_sent(events)
         if self.exchange is exchange and not self.reading_paused:
             self.deadline = self.now() + self.read_timeout
+
+    def leave_pool(self, following: T) -> T:
+        """Hand the connection over to another wire: it is a tunnel now, and never comes back.
+
+        It takes no place of the pool's any more.
+        """
+        hand_over(self, lambda: following)
+        self._pool.discard(self.entry, Reason.TUNNEL)
+        self._pool.wire_gone(self)
+        return following
 
     def _unasked(self) -> None:
         """Octets came that nobody asked for: a few line ends, a 408, or an attack (R90)."""

@@ -7,13 +7,14 @@ with `origin_` in front; the rest is here.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
-from perdure.config import Part, Seconds, Section, check_settings
+from perdure.config import NONE, Part, Seconds, Section, check_settings
 from perdure.intermediary.balance import BalanceSettings
 from perdure.intermediary.health import HealthSettings
 from perdure.intermediary.hooks import HookSettings
@@ -21,6 +22,8 @@ from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
 ORIGIN_PREFIX: Final = "origin_"
+PROTOCOL: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(/[!#$%&'*+.^_`|~0-9a-z-]+)?")
+"""RFC 9110 §7.8: protocol-name and version are tokens."""
 ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
     "max_per_origin": 64,
     "max_total": 1000,
@@ -49,6 +52,8 @@ class GatewaySettings(TunnelSettings):
 
     pseudonym: str = "perdure"
     """Our name in Via and Proxy-Status."""
+    upgrade: tuple[str, ...] = ("websocket",)
+    """A protocol that clients and origins may switch to, by its name in Upgrade. none: no protocol."""
     host: Literal["keep", "origin"] = "keep"
     """Whether the origin sees the client's Host, or its own name."""
     forwarded: Literal["replace", "append", "leave"] = "replace"
@@ -64,6 +69,9 @@ class GatewaySettings(TunnelSettings):
 
     def __post_init__(self) -> None:
         check_settings(self)
+        object.__setattr__(
+            self, "upgrade", tuple(map(_protocol, self.upgrade)) if self.upgrade != (NONE,) else ()
+        )
         if self.trusted and self.forwarded != "replace":
             raise ValueError('trusted: only what is replaced otherwise can be kept; forwarded = "replace"')
 
@@ -74,6 +82,20 @@ ROUTE_DEFAULTS: Final = (
     Part(HealthSettings, title="Several origins: health"),
 )
 """What holds for each route that says nothing else."""
+
+
+def _protocol(name: str) -> str:
+    """A protocol to switch to, in lower case. Raises ValueError where it cannot be passed through."""
+    lowered = name.lower()
+    if not PROTOCOL.fullmatch(lowered):
+        raise ValueError(f"upgrade: the name of a protocol expected, such as websocket, got {name!r}")
+    if lowered == "h2c" or lowered.startswith("http/"):
+        raise ValueError(
+            f"upgrade: {name} carries requests past every rule of the gateway; it cannot be passed"
+        )
+    return lowered
+
+
 GATEWAY: Final = Section(
     "gateway",
     (

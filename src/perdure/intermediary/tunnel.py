@@ -234,16 +234,20 @@ class Relay:
         else:
             self._far.linger(settings.linger_octets, settings.linger_idle, settings.linger_total)
 
+    def forget(self) -> None:
+        """Nothing more comes of it."""
+        self.over = True
+        self._tunnels.open_ones.discard(self)
+        if self._ended is not None:
+            self._ended()
+
     def _is_over(self, reason: Reason) -> bool:
         """Say whether its end was decided before; note it, if it is decided now."""
         if self.over:
             return True
-        self.over = True
+        self.forget()
         near = self._near
-        self._tunnels.open_ones.discard(self)
         near.note_tunnel(self.inward.octets)
-        if self._ended is not None:
-            self._ended()
         logger.debug(
             "connection %d: tunnel to %s ends after %.1f s, %d octets there and %d back: %s",
             near.number,

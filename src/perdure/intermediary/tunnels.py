@@ -147,7 +147,7 @@ class Tunnels:
             near: has the request, and has not answered it.
             far: connected; nothing was read from it but `early`.
             response: 101, or 2xx to CONNECT.
-            ended: called once the end of the tunnel is decided.
+            ended: called once the end of the tunnel is decided, or that it does not begin.
 
         Raises:
             LocalViolation: the client did not ask for that; nothing was sent, the far side is reset.
@@ -168,8 +168,7 @@ class Tunnels:
 
     def _forget(self, relay: Relay, near: GatewayConnection, far: FarWire) -> None:
         """Undo what never began."""
-        relay.over = True
-        self.open_ones.discard(relay)
+        relay.forget()
         near.exchange = None
         far.abort()
 
