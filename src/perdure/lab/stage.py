@@ -24,6 +24,7 @@ from perdure.client.log import log_closed
 from perdure.core.pool import Entry
 from perdure.core.reason import Reason
 from perdure.intermediary.gateway import Gateway
+from perdure.intermediary.proxy import Proxy
 from perdure.lab.backend import Backend
 from perdure.lab.lanes import Lane, Note, Timeline
 from perdure.lab.link import Link
@@ -222,9 +223,20 @@ class Act:
         await self._run_server(host, gateway)
         return gateway
 
+    async def proxy(self, host: str, *, port: int = PORT, **settings: Any) -> Proxy:
+        """Run our forward proxy on a host until the act ends; settings as of `perdure.Proxy`.
+
+        It may go to every host of the stage, whose addresses are private ones.
+        """
+        proxy = Proxy(
+            self.bind(host, port), network=self.network(host), **_quick_end({"allow": ("*",), **settings})
+        )
+        await self._run_server(host, proxy)
+        return proxy
+
     async def client(self, host: str, **settings: Any) -> AsyncClient:
         """Make our client on a host; it is closed when the act ends. Settings as of `perdure.AsyncClient`."""
-        client = AsyncClient(network=self.network(host), trust_env=False, proxy=None, **settings)
+        client = AsyncClient(network=self.network(host), trust_env=False, **{"proxy": None, **settings})
         told = self._teller(host)
 
         def ended(entry: Entry[Any], reason: Reason) -> None:
