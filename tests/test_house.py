@@ -73,6 +73,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "client/blocking_runner.py": "tests/client/test_sync.py and test_exchange.py run on it",
     "client/loop_dials.py": "tests/client/test_loop_pool.py and test_cancellation_storm.py dial with it",
     "client/loop_dialling.py": "tests/client/test_through_proxies.py and test_aio.py dial with it",
+    "client/loop_preamble.py": "tests/intermediary/test_belongings.py dials with it",
     "client/loop_tunnel.py": "tests/client/test_through_proxies.py shows it on three stages",
     "client/blocking_dialling.py": "tests/client/test_through_proxies.py and test_sync.py dial with it",
     "client/lease.py": "tests/client/test_loop_pool.py and test_aio.py show how waiting ends",

@@ -3,7 +3,7 @@
 Rule: **a setting is written once**, as a field of a dataclass in the room that uses it: name, type,
 default, and the text below it as its help. The key in `perdure.toml`, the flag and the line of `--help` are
 derived from it here, so they cannot disagree. The type says what is expected: a unit from this file
-(`Seconds`, `Octets`, `Count`), a Literal, or `... | None`, which is written "none".
+(`Seconds`, `Octets`, `Count`, `Number`), a Literal, or `... | None`, which is written "none".
 
     SERVE = Section("serve", (Part(ServerSettings),))
     file = read_file(Path("perdure.toml"), [SERVE])          # checked, whatever is used of it
@@ -50,6 +50,7 @@ Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0, title="OCTETS", descriptio
 OctetsPerSecond: TypeAlias = Annotated[
     float, msgspec.Meta(gt=0, title="OCTETS/S", description="a number of octets a second, above 0,")
 ]
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, title="NUMBER", description="a number, 0 or more,")]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, title="NUMBER", description="a number, at least 1,")]
 
 NONE: Final = "none"

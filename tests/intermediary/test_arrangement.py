@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from perdure.client.settings import ClientSettings
 from perdure.intermediary.arrangement import Arrangement, arrange
 from perdure.intermediary.balance import LeastOutstanding, RoundRobin
 from perdure.intermediary.health import Condition
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.route_settings import Defaults, plan_routes
 from perdure.intermediary.routes import Routes
@@ -20,7 +20,7 @@ A, B = "http://127.0.0.1:9000", "http://127.0.0.1:9001"
 def arranged(
     *routes: dict[str, Any], to: tuple[str, ...] = (), before: Arrangement | None = None, **others: Any
 ) -> Arrangement:
-    plans = plan_routes(routes, to, Defaults(GatewaySettings(), ClientSettings(), others))
+    plans = plan_routes(routes, to, Defaults(GatewaySettings(), OriginSettings(), others))
     return arrange(plans, MemoryNetwork(), b"mark", before)
 
 

@@ -90,6 +90,29 @@ async def proven(stage: Stage) -> tuple[RawPeer, RawPeer]:
     return client, inner
 
 
+@pytest.mark.row("R149")
+@pytest.mark.parametrize("first", [False, True])
+def test_lost_request_is_left_to_a_client_who_will_take_it_for_an_idle_close(
+    play_virtually: Play, first: bool
+) -> None:
+    """Without a word where its own connection was used before; else it hears of it (9112 §9.3.1)."""
+
+    async def scene(stage: Stage) -> None:
+        client, inner = await proven(stage)
+        if first:
+            client = await stage.client()
+        await stale(stage, client, inner, POST, "end")
+        if first:
+            assert status((await answer(client))[0]) == 502
+        else:
+            before = len(client.received)
+            await client.receive_all()
+            assert len(client.received) == before
+        assert sum(peer.received.count(b"POST") for peer in stage.origin.peers) == 1
+
+    play_virtually(scene, origin_on_stale="close")
+
+
 def test_post_goes_to_a_fresh_connection_unless_idle_ones_are_proven(play_virtually: Play) -> None:
     async def scene(stage: Stage) -> None:
         client, inner = await stage.warmed()

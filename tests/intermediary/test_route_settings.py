@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from perdure.client.errors import InvalidURL
-from perdure.client.settings import ClientSettings
 from perdure.config import ConfigError, Part, read_file
 from perdure.core import Response
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.intermediary.route_settings import (
     Defaults,
     Plan,
@@ -25,7 +25,7 @@ A = "http://127.0.0.1:9000"
 
 
 def planned(*routes: dict[str, Any], to: tuple[str, ...] = (), **others: Any) -> list[Plan]:
-    client = ClientSettings(read_timeout=7.0)
+    client = OriginSettings(read_timeout=7.0)
     return plan_routes(routes, to, Defaults(GatewaySettings(pseudonym="p"), client, others))
 
 

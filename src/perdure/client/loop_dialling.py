@@ -3,6 +3,7 @@
     no proxy                 dial the origin                                  [TLS]
     http origin, proxy       dial the proxy, which reads the requests
     https origin, proxy      dial the proxy, CONNECT, then as to the origin   [TLS]
+    preamble                 dial the origin, say it                          [TLS]
 
 The proxy itself may be spoken to in TLS, whatever travels inside. `connect_timeout` is for everything.
 
@@ -18,12 +19,14 @@ from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
 from perdure.client.errors import ConnectError, ConnectTimeout, ExchangeError, connect_failure
+from perdure.client.loop_preamble import PreambleWire
 from perdure.client.loop_tunnel import TunnelWire
 from perdure.client.pooled_wire import PooledWire
 from perdure.client.requests import USER_AGENT
 from perdure.client.settings import ClientSettings
 from perdure.client.tunnel import TunnelOpening
 from perdure.client.urls import Origin
+from perdure.core.pool import Private
 from perdure.wire.address import Address
 from perdure.wire.errors import WireError
 from perdure.wire.handover import hand_over, hand_over_in_tls
@@ -67,8 +70,11 @@ class LoopDialler(Generic[V]):
         Raises:
             ExchangeError: whatever went wrong; nothing was sent and nothing is open.
         """
+        preamble = b""
+        if isinstance(origin, Private):
+            origin, preamble = origin.origin, origin.preamble
         try:
-            return await self._connect(origin)
+            return await self._connect(origin, preamble)
         except WireError as error:
             raise connect_failure(error, origin if origin.proxy else None) from error
         except ExchangeError:
@@ -86,13 +92,18 @@ class LoopDialler(Generic[V]):
         except WireError:
             return ()
 
-    async def _connect(self, origin: Any) -> V:
+    async def _connect(self, origin: Any, preamble: bytes) -> V:
         make = functools.partial(self._factory, origin)
+        if preamble:
+            return await self._dial_behind(preamble, origin, make)
         if origin.proxy is not None:
             if origin.asks_proxy:
                 return await self._dial_proxy(origin, make)
             return await self._dial_through(origin, make)
-        settings, tls = self._settings, self._context(origin, origin.scheme)
+        return await self._dial_directly(origin, make, self._context(origin, origin.scheme))
+
+    async def _dial_directly(self, origin: Any, make: Callable[[], Asking], tls: TlsContext | None) -> Asking:
+        settings = self._settings
         if origin.unix_path:
             return await self._network.dial_unix(
                 make,
@@ -128,6 +139,27 @@ class LoopDialler(Generic[V]):
             tls=self._context(origin, proxy.scheme),
             happy_eyeballs=settings.happy_eyeballs,
         )
+
+    async def _dial_behind(self, preamble: bytes, origin: Any, make: Callable[[], V]) -> V:
+        """Connect, and say something before everything else; TLS begins behind it."""
+        limit = self._settings.connect_timeout
+        tls = self._context(origin, origin.scheme)
+        saying: PreambleWire | None = None
+        try:
+            async with asyncio.timeout(None if limit == math.inf else limit):
+                saying = await self._dial_directly(origin, functools.partial(PreambleWire, preamble), None)
+                if tls is None:
+                    wire = hand_over(saying, make)
+                else:
+                    name = origin.identity or origin.host
+                    wire = await hand_over_in_tls(saying, make, tls, name, limit, origin.authority)
+                wire.resolved = saying.resolved
+                return wire
+        except TimeoutError:
+            raise ConnectTimeout(f"{origin}: no connection within {limit:g} s") from None
+        finally:
+            if saying is not None:
+                saying.abort()  # without effect on what was handed over
 
     async def _dial_through(self, origin: Any, make: Callable[[], V]) -> V:
         """Connect to an origin through a tunnel."""

@@ -28,6 +28,7 @@
 | `connect`    | ... where tunnels lead                                                               |
 | `access`     | ... where it may go                                                                  |
 | `credentials`| ... who may use it; `passwords`: what is kept of a password                          |
+| `belongings` | connections to origins that belong to one client alone                              |
 | `failures`   | what the client is told when the origin cannot be asked, or answers rubbish          |
 | `shared`     | what all connections of one gateway share                                            |
 """

@@ -31,6 +31,7 @@ from perdure.core import (
 )
 from perdure.core.keepalive import NO_HINTS, parse
 from perdure.core.retry import reason_of_end
+from perdure.intermediary.belongings import CHALLENGES, asks_for_connection
 from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import forward_interim, forward_trailers
 from perdure.intermediary.origins import OriginServer
@@ -246,6 +247,8 @@ class Answer:
         protocol.next_cycle()
         if wire.reading_paused:
             wire.resume_reading()
+        if response.status in CHALLENGES and asks_for_connection(response.fields):
+            inbound.own().claim(self.origin, wire.entry)
         values = response.facts.keep_alive
         hints = parse(values) if values else NO_HINTS
         reason = reason_of_end(response.status, wire.entry.reused, protocol.reason or PEER_CLOSED)

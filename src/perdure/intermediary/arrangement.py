@@ -22,7 +22,6 @@ from perdure.intermediary.route_settings import Place, Plan, SideKey
 from perdure.intermediary.routes import ANY_HOST, ROOT, Route, Routes, read_host, read_path
 from perdure.server.proxied import Senders
 from perdure.wire.network import Network
-from perdure.wire.tls import client_context
 
 
 class Member(NamedTuple):
@@ -93,7 +92,7 @@ def _destinations(routes: Sequence[Route]) -> Destinations:
 def make_side(key: SideKey, network: Network, mark: bytes) -> OriginSide:
     """The side of origins for which the same is set."""
     own = key.gateway
-    tls = client_context(verify=own.origin_verify, ca_file=own.origin_ca_file) if key.tls else None
+    tls = key.client.tls(own.origin_verify, own.origin_ca_file) if key.tls else None
     return OriginSide(key.client, make_rules(key, mark), network, tls)
 
 

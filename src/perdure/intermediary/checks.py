@@ -112,7 +112,7 @@ class Check:
 
     def _seek(self, fresh: bool) -> None:
         self._seeking = True
-        lease = self._origin.pool.lease(self._origin.key, True, self._connected, self._refused, fresh)
+        lease = self._origin.pool.lease(self._origin.house_key, True, self._connected, self._refused, fresh)
         if lease is not None:
             self._lease = lease
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure.client.errors import ExchangeError
 from perdure.client.loop_pool import Lease
+from perdure.client.urls import Origin
 from perdure.core import (
     Data,
     EndOfMessage,
@@ -33,7 +34,7 @@ from perdure.core import (
     Request,
     State,
 )
-from perdure.core.pool import Entry
+from perdure.core.pool import Entry, Private
 from perdure.core.retry import Failure, is_repeatable, may_retry
 from perdure.intermediary.answer import Answer
 from perdure.intermediary.content import Upload
@@ -98,12 +99,13 @@ class Exchange(Answer):
         """Seek a connection; with content to come, only once this turn has brought what it brings."""
         if self._request.end:
             origin, sent = self.origin, self._forwarded
-            repeatable = is_repeatable(sent.method, sent.facts.idempotency_key, True)
-            entry = origin.pool.lease_idle(origin.key, repeatable)
-            if entry is None:
-                self._seek(False)
-            else:
-                self._connected(entry)
+            shared = not origin.apart and self._inbound.belongings is None
+            if shared and is_repeatable(sent.method, sent.facts.idempotency_key, True):
+                entry = origin.pool.lease_idle(origin.key, True)
+                if entry is not None:
+                    self._connected(entry)
+                    return
+            self._seek(False)
             return
         if self._exceeds(self._request.framing.length):
             self._refuse(BODY_TOO_LARGE)
@@ -177,13 +179,22 @@ class Exchange(Answer):
     def _seek(self, fresh: bool) -> None:
         upload = self._upload
         repeatable = self._is_repeatable(upload is None or upload.replayable(self._request))
-        origin = self.origin
-        pool, key = origin.pool, origin.key
-        entry = None if fresh else pool.lease_idle(key, repeatable)
+        origin, inbound = self.origin, self._inbound
+        pool = origin.pool
+        key: Origin | Private = origin.key
+        first = not repeatable and not inbound.protocol.exchanges
+        if origin.apart or inbound.belongings is not None:
+            own = inbound.own().key_of(origin)
+            if origin.apart:
+                key = own or key
+            elif own is not None and not fresh and (claimed := pool.lease_idle(own, True)) is not None:
+                self._connected(claimed)  # what was begun on it cannot go on elsewhere
+                return
+        entry = None if fresh else pool.lease_idle(key, repeatable, first)
         if entry is not None:
             self._connected(entry)
             return
-        lease = pool.lease(key, repeatable, self._connected, self._refused, fresh)
+        lease = pool.lease(key, repeatable, self._connected, self._refused, fresh, first=first)
         if lease is not None:  # otherwise one of the two was called, and may have sought again
             self._lease = lease
 
@@ -309,11 +320,12 @@ class Exchange(Answer):
     def origin_failed(self, reason: Reason, details: str = "") -> None:
         """The connection to the origin broke, or what came over it cannot be forwarded."""
         answered = self.answered and reason is not Reason.IDLE_408
+        stale = reason in GONE and not answered
         retry = self._may_retry(reason, answered)
         entry = self._detach().entry
         pool = self.origin.pool
         logger.warning("%s, connection %d: %s", self.origin, entry.number, f"{reason} {details}".rstrip())
-        if reason in GONE and not answered and entry.reused:
+        if stale and entry.reused:
             pool.discard_stale(entry, reason)
         else:
             pool.discard(entry, reason)
@@ -327,8 +339,18 @@ class Exchange(Answer):
         elif self.begun:
             inbound = self._over()
             inbound.abandon_response(Reason.INCOMPLETE if reason in GONE else reason)
+        elif stale and entry.reused and self._leaves_it_to_the_client():
+            self._over().abandon_response(reason)
         else:
             self._refuse(row_of(Reason.INCOMPLETE if answered and reason in GONE else reason))
+
+    def _leaves_it_to_the_client(self) -> bool:
+        """Whether the client hears nothing of a request that was lost, and may send it again.
+
+        It does so only where its own connection was used before, so that this looks like an idle close.
+        RFC 9112 §9.3.1.
+        """
+        return self.origin.settings.on_stale == "close" and self._inbound.protocol.exchanges > 0
 
     def _refuse(self, row: Row) -> None:
         """Answer in the origin's place."""

@@ -36,6 +36,9 @@ ROWS: Final[dict[Reason, Row]] = {
     Reason.PRESSURE: Row(
         503, "connection_limit_reached", "all connections to the origin stayed busy for too long"
     ),
+    Reason.QUEUE_FULL: Row(
+        503, "connection_limit_reached", "too many requests wait for a connection to the origin"
+    ),
     Reason.POOL_CLOSED: Row(503, "connection_limit_reached", "the gateway is shutting down"),
     Reason.READ_TIMEOUT: Row(504, "http_response_timeout", "the origin did not answer in time"),
     Reason.WRITE_TIMEOUT: Row(504, "connection_write_timeout", "the origin did not take the request in time"),

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from perdure.core import HTTP_11, FieldLine, Reason, RemoteViolation, Request, Response, make_line
 from perdure.core.fields import gather
+from perdure.intermediary.belongings import Belongings
 from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.exchange import Exchange
 from perdure.intermediary.failures import (
@@ -42,6 +43,7 @@ from perdure.intermediary.shared import Shared
 from perdure.intermediary.tunnel import Relay
 from perdure.intermediary.upgrade import UpgradeExchange, guard_upgrade
 from perdure.server.connection import InboundConnection
+from perdure.wire.errors import WireError
 
 logger = logging.getLogger("perdure.gateway")
 
@@ -71,9 +73,10 @@ class GatewayConnection(InboundConnection):
 
     Attributes:
         exchange: what is under way; None between two exchanges.
+        belongings: what of the connections to origins is its alone; None as long as nothing is.
     """
 
-    __slots__ = ("_hop", "_remembered", "_shared", "exchange")
+    __slots__ = ("_hop", "_remembered", "_shared", "belongings", "exchange")
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared.registry)
@@ -81,6 +84,7 @@ class GatewayConnection(InboundConnection):
         self._hop: ClientHop
         self._remembered: RememberedRequest | None = None
         self.exchange: Underway | None = None
+        self.belongings: Belongings | None = None
 
     def wire_opened(self) -> None:
         """Prepare what all requests of this connection share."""
@@ -89,6 +93,18 @@ class GatewayConnection(InboundConnection):
         host = address[0] if isinstance(address, tuple) else ""
         scheme = b"https" if self.tls else b"http"
         self._hop = ClientHop(host.encode(), scheme, self._shared.rules.trusted.include(address))
+
+    def own(self) -> Belongings:
+        """What is its alone of the connections to origins."""
+        if self.belongings is None:
+            self.belongings = Belongings(self.number, self.peer_address, self.own_address)
+        return self.belongings
+
+    def wire_lost(self, error: WireError | None) -> None:
+        """The client is gone, and with it what was for nobody else."""
+        super().wire_lost(error)
+        if self.belongings is not None:
+            self.belongings.give_up()
 
     def exchange_begins(self, request: Request) -> None:
         """Forward a request, unless it is to be answered here."""

@@ -16,8 +16,9 @@ from perdure.client.loop_pool import LoopPool
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
 from perdure.core import Limits, Reason, Terms
-from perdure.core.pool import Entry
+from perdure.core.pool import Entry, Private
 from perdure.intermediary.forwarding import Forwarding
+from perdure.intermediary.origin_settings import origin_settings_of
 from perdure.intermediary.outbound import OriginConnection, OriginWire
 from perdure.wire.network import Network
 from perdure.wire.tls import TlsContext
@@ -41,11 +42,12 @@ class OriginSide:
 
     Attributes:
         settings: toward these origins; limits and terms follow from them.
+        own: those of them that a client does not have.
         rules: what happens to messages.
         pool: the connections.
     """
 
-    __slots__ = ("_ended", "limits", "pool", "rules", "settings", "terms")
+    __slots__ = ("_ended", "limits", "own", "pool", "rules", "settings", "terms")
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class OriginSide:
             tls: the context for https origins; without one they are refused.
         """
         self.settings = settings
+        self.own = origin_settings_of(settings)
         self.rules = rules
         self.limits: Limits = settings.limits()
         self.terms: Terms = settings.terms()
@@ -71,9 +74,16 @@ class OriginSide:
         """What is counted of the connections to an origin, as long as somebody holds it."""
         return self._ended.setdefault(origin, Ended())
 
+    def named(self, origin: Origin) -> Origin:
+        """The origin, with the name that is set for TLS to ask for."""
+        name = self.own.server_name
+        return origin._replace(identity=name) if name and origin.scheme == "https" else origin
+
     def _note_end(self, entry: Entry[OriginWire], reason: Reason) -> None:
         log_closed(entry, reason)
-        ended = self._ended.get(entry.origin)  # type: ignore[call-overload]  # its origin is hashable, and ours
+        key = entry.origin
+        origin = key.origin if isinstance(key, Private) else key
+        ended = self._ended.get(origin)  # type: ignore[call-overload]  # its origin is hashable, and ours
         if ended is not None:
             ended.connections += 1
             ended.requests += entry.uses

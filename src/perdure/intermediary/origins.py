@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from perdure.client.errors import InvalidURL
 from perdure.client.urls import Origin, locate, presentable
 from perdure.core import FieldLine, Request
+from perdure.intermediary.belongings import house_key
 from perdure.intermediary.failures import Row
 from perdure.intermediary.health import Health, HealthSettings
 
@@ -49,6 +50,9 @@ class OriginServer:
         key: what connections are pooled by, and dialled to.
         authority: what Host says if it is replaced, such as b"127.0.0.1:9000".
         pool: the connections to it, and to others for which the same is set.
+        settings: those toward it that a client does not have.
+        apart: each client's connection has connections of its own to it (`belongings`).
+        house_key: what the connections are pooled by that serve no client, such as those of checks.
         rules: what happens to messages.
         outstanding: exchanges under way, those that wait for a connection included.
         weight: how much it gets, next to others.
@@ -62,8 +66,8 @@ class OriginServer:
     """
 
     __slots__ = (
-        "authority", "credit", "ended", "health", "key", "max_body", "old", "outstanding", "pool", "rules",
-        "share", "weight",
+        "apart", "authority", "credit", "ended", "health", "house_key", "key", "max_body", "old",
+        "outstanding", "pool", "rules", "settings", "share", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +79,10 @@ class OriginServer:
         health: HealthSettings = ORDINARY,
         max_body: int | None = None,
     ) -> None:
-        self.key = key
+        self.key = key = side.named(key)
+        self.settings = side.own
+        self.apart = side.own.apart
+        self.house_key = house_key(key, side.own)
         self.authority = authority
         self.pool: LoopPool[OriginWire] = side.pool
         self.rules: Forwarding = side.rules

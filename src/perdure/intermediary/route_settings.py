@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from perdure.client.errors import InvalidURL
-from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
-from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin, presentable
 from perdure.config import ConfigError, Octets, Part, Section, Setting, check_settings, shown
 from perdure.intermediary.balance import BalanceSettings
 from perdure.intermediary.health import HealthSettings
 from perdure.intermediary.hooks import load_hook
+from perdure.intermediary.origin_settings import SUBJECTS as ORIGIN_SUBJECTS
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.intermediary.origins import parse_origin
 from perdure.intermediary.routes import read_host, read_path
 from perdure.intermediary.settings import (
@@ -97,7 +97,7 @@ class SideKey(NamedTuple):
     """What parts origins into sides (`OriginSide`)."""
 
     gateway: GatewaySettings
-    client: ClientSettings
+    client: OriginSettings
     tls: bool
     """Whether one of them is spoken to in TLS."""
     on_request: RequestHook | None
@@ -118,7 +118,7 @@ class Defaults(NamedTuple):
     """What holds for every route that says nothing else."""
 
     gateway: GatewaySettings
-    client: ClientSettings
+    client: OriginSettings
     others: Mapping[str, Any]
     """Of hooks, balance and health: those that were given."""
 
@@ -179,7 +179,7 @@ def _fitting(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sides(
     route: Mapping[str, Any], known: Collection[str], settings: RouteSettings, defaults: Defaults
-) -> tuple[GatewaySettings, ClientSettings]:
+) -> tuple[GatewaySettings, OriginSettings]:
     """The settings toward the origins of a route. Raises TypeError for a name that nobody knows."""
     gateway: dict[str, Any] = {"host": settings.send_host or defaults.gateway.host}
     client: dict[str, Any] = {}
@@ -195,7 +195,7 @@ def _sides(
     own = dataclasses.replace(defaults.gateway, **gateway)
     if not client:
         return own, defaults.client
-    kept = {field.name: getattr(defaults.client, field.name) for field in dataclasses.fields(ClientSettings)}
+    kept = {field.name: getattr(defaults.client, field.name) for field in dataclasses.fields(OriginSettings)}
     unknown = sorted(set(client) - set(kept))
     if unknown:
         raise TypeError(f"no such setting of a route: {ORIGIN_PREFIX + unknown[0]!r}")
@@ -260,6 +260,6 @@ ROUTE: Final = RouteTable(
         Part(RouteSettings),
         *ROUTE_DEFAULTS,
         Part(GatewaySettings),
-        Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, CLIENT_SUBJECTS),
+        Part(OriginSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, ORIGIN_SUBJECTS),
     ),
 )

@@ -1,6 +1,6 @@
 """What an operator may set of a gateway: both of its sides, and what it does to messages.
 
-Toward clients the names are those of `ServerSettings`; toward origins those of `ClientSettings`
+Toward clients the names are those of `ServerSettings`; toward origins those of `OriginSettings`
 with `origin_` in front; the rest is here.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
-from perdure.client.settings import ClientSettings
 from perdure.config import NONE, Part, Seconds, Section, check_settings
 from perdure.intermediary.balance import BalanceSettings
 from perdure.intermediary.health import HealthSettings
 from perdure.intermediary.hooks import HookSettings
+from perdure.intermediary.origin_settings import SUBJECTS as ORIGIN_SUBJECTS
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
 from perdure.server.settings import ServerSettings
 
@@ -102,7 +102,7 @@ GATEWAY: Final = Section(
         Part(GatewaySettings, title="Forwarding"),
         *ROUTE_DEFAULTS,
         Part(ServerSettings, title="Toward clients", subjects=SERVER_SUBJECTS),
-        Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, CLIENT_SUBJECTS),
+        Part(OriginSettings, ORIGIN_PREFIX, "Toward origins", ORIGIN_DEFAULTS, ORIGIN_SUBJECTS),
     ),
 )
 
@@ -112,7 +112,7 @@ class BothSides(NamedTuple):
 
     gateway: GatewaySettings
     server: ServerSettings
-    client: ClientSettings
+    client: OriginSettings
 
 
 def split_settings(given: Mapping[str, Any]) -> BothSides:
@@ -136,10 +136,10 @@ def split_settings(given: Mapping[str, Any]) -> BothSides:
     return BothSides(GatewaySettings(**own), ServerSettings(**server), origin_settings(client))
 
 
-def origin_settings(given: Mapping[str, Any]) -> ClientSettings:
+def origin_settings(given: Mapping[str, Any]) -> OriginSettings:
     """Those toward origins; what is wrong with them is told by the names they were given."""
     try:
-        return ClientSettings(**given)
+        return OriginSettings(**given)
     except ValueError as error:
         name = str(error).partition(":")[0]
         raise ValueError(f"{ORIGIN_PREFIX if name in given else ''}{error}") from None

@@ -1,0 +1,93 @@
+"""What belongs to one client's connection: connections to origins that nobody else may use.
+
+There are three causes for it. With `reuse = "never"` nothing is shared. With a PROXY header a connection
+says whose it is before its first request. And NTLM authenticates a connection, not a request: once an
+origin has begun with it, whoever used that connection would speak in its client's name.
+
+    any of the three ──▶ a key of its own (`core.pool_families`) ──the client goes──▶ all of it is closed
+
+RFC 4559 §5, RFC 9110 §11 (authentication is meant to be of a request).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from perdure.client.loop_pool import LoopPool
+from perdure.client.urls import Origin
+from perdure.core import FieldLine
+from perdure.core.pool import Entry, Private
+from perdure.core.proxy_protocol import format_header
+from perdure.intermediary.origin_settings import OriginSettings
+from perdure.intermediary.outbound import OriginWire
+from perdure.wire.address import Address
+
+if TYPE_CHECKING:
+    from perdure.intermediary.origins import OriginServer
+
+CHALLENGES: Final = frozenset([401, 407])
+_OF_CONNECTIONS: Final = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate)(?:[ \t,]|$)", re.IGNORECASE)
+
+
+def asks_for_connection(fields: Sequence[FieldLine]) -> bool:
+    """True of a challenge that authenticates the connection: NTLM or Negotiate. RFC 4559 §4."""
+    return any(
+        line[1] in (b"www-authenticate", b"proxy-authenticate") and _OF_CONNECTIONS.search(line.value)
+        for line in fields
+    )
+
+
+def preamble_of(settings: OriginSettings, source: Address = None, destination: Address = None) -> bytes:
+    """What a connection to an origin begins with; without addresses it says that it is our own.
+
+    PROXY protocol §2.1 (UNKNOWN), §2.2 (LOCAL).
+    """
+    if settings.proxy_protocol == "none":
+        return b""
+    ends = [end if isinstance(end, tuple) else None for end in (source, destination)]
+    return format_header(ends[0], ends[1], 1 if settings.proxy_protocol == "v1" else 2)
+
+
+def house_key(origin: Origin, settings: OriginSettings) -> Origin | Private:
+    """What connections to an origin are pooled by that serve no client."""
+    preamble = preamble_of(settings)
+    return Private(origin, 0, preamble) if preamble else origin
+
+
+class Belongings:
+    """Those of one client's connection.
+
+    Args:
+        owner: the number of the client's connection.
+        source, destination: its two ends, for a PROXY header.
+    """
+
+    __slots__ = ("_destination", "_keys", "_owner", "_source")
+
+    def __init__(self, owner: Hashable, source: Address, destination: Address) -> None:
+        self._owner = owner
+        self._source = source
+        self._destination = destination
+        self._keys: dict[tuple[LoopPool[OriginWire], Origin], Private] = {}
+
+    def key_of(self, origin: OriginServer) -> Private | None:
+        """The key of this client's connections to an origin; None where they are everybody's."""
+        key = self._keys.get((origin.pool, origin.key))
+        if key is None and origin.apart:
+            key = self._keys[origin.pool, origin.key] = self._make_key(origin.key, origin.settings)
+        return key
+
+    def _make_key(self, origin: Origin, settings: OriginSettings) -> Private:
+        return Private(origin, self._owner, preamble_of(settings, self._source, self._destination))
+
+    def claim(self, origin: OriginServer, entry: Entry[OriginWire]) -> None:
+        """Let the connection that is in use be this client's alone."""
+        self._keys[origin.pool, origin.key] = origin.pool.claim(entry, self._owner)
+
+    def give_up(self) -> None:
+        """The client is gone."""
+        for (pool, _), key in self._keys.items():
+            pool.disown(key)
+        self._keys.clear()
