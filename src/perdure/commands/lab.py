@@ -29,7 +29,7 @@ class LabOptions:
     """Where to run: in virtual time without sockets; between network namespaces over the kernel's own TCP; on
     loopback with a delaying relay. auto: namespaces where this user may make them, else loopback."""
     report: Path | None = field(default=None, metadata={"metavar": "DIR"})
-    """Write the figures as JSON and the timelines as SVG into a folder."""
+    """Write a page with all figures and pictures into a folder, and the same as SVG, JSON, HAR and pcap."""
 
     def __post_init__(self) -> None:
         if self.words[:1] not in (["list"], ["run"]):
@@ -146,15 +146,17 @@ def counted(outcome: Outcome) -> str:
 
 def tell_all(outcomes: list[Outcome], report: Path | None, manner: Manner) -> int:
     """Write the report, say how it ended."""
-    from perdure.lab.report import document, overall, write_report
+    from perdure.lab.figures import document, overall
     from perdure.lab.verdict import Holds
 
     if not outcomes:
         raise CouldNot("lab: none of the scenarios runs on this backend")
     if report is not None:
+        from perdure.lab.report import write_report
+
         written = write_report(report, outcomes)
         if not manner.json:
-            print(f"{len(written)} files in {report}")
+            print(f"{len(written)} files in {report}; {written[0]} shows them all")
     whole = overall(outcomes)
     if manner.json:
         print_json(document(outcomes))

@@ -24,7 +24,8 @@
 | `packets`            | frames read as lanes, and written as pcap                                          |
 | `timeline`, `picture`| an act as text, as SVG                                                             |
 | `perform`            | plays a scenario on a backend; `Outcome`                                           |
-| `report`             | a folder with figures, pictures and packets                                        |
+| `report`, `figures`  | a page with everything, for a browser; the same for machines                       |
+| `exports`, `plot`    | HAR and trace events; tables as bars, where matplotlib is installed                |
 
 A new scenario is one file in `scenarios/`, by the pattern in `scenario`; `tests/lab/test_scenario.py` finds
 it and plays it on every backend that it runs on. Two rules keep it honest. What happened is taken from what

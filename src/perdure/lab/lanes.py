@@ -215,6 +215,7 @@ class Timeline:
         name: of the act.
         links: what was between the hosts, in words.
         seconds: how long it took.
+        began_at: by the clock of its event loop, in seconds.
         lanes: in the order in which they were begun.
     """
 
@@ -223,6 +224,7 @@ class Timeline:
     seconds: float = 0.0
     lanes: list[Lane] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    began_at: float = 0.0
 
     @property
     def packets(self) -> int:

@@ -50,7 +50,7 @@ class Outcome:
         error: why it could not be played to its end, in one line; "" if it was. trace: its traceback.
         seconds: how long it took, by the clock on the wall.
         carried: the frames that its links carried, where they were the kernel's.
-        epoch: the wall-clock time at which the times in `carried` were 0.
+        epoch: the wall-clock time at which the clock of its event loop was 0; 0 in virtual time.
     """
 
     scenario: Scenario
@@ -141,7 +141,9 @@ def perform(
         outcome.trace = "" if isinstance(error, Error) else traceback.format_exc()
     outcome.seconds = now() - began
     if isinstance(backend, NamespaceBackend):
-        outcome.carried, outcome.epoch = backend.carried, wall_clock() - now()
+        outcome.carried = backend.carried
+    if not isinstance(backend, MemoryBackend):
+        outcome.epoch = wall_clock() - now()
     return outcome
 
 

@@ -14,7 +14,7 @@ from html import escape
 from typing import Final
 
 from perdure.lab.lanes import Crossing, Kind, Lane, Timeline
-from perdure.lab.timeline import extent, spans_of
+from perdure.lab.timeline import IDLE, WAITING, extent, spans_of
 from perdure.lab.verdict import seconds_text
 
 WIDTH: Final = 960
@@ -24,8 +24,10 @@ TOP: Final = 44
 LANE: Final = 78
 RAIL: Final = 36
 """Between the two rails of a lane."""
-MOST_LINES: Final = 400
-"""Of one lane; where more packets crossed, every n-th is drawn."""
+MOST_LINES: Final = 1500
+"""Of one act, shared by its lanes; where more packets crossed, every n-th is drawn."""
+MOST_LANES: Final = 30
+"""Of one act; the rest is told as a number."""
 
 COLOURS: Final = {
     Kind.SYN: "#7a7a7a",
@@ -36,18 +38,21 @@ COLOURS: Final = {
     Kind.RST: "#d00000",
     Kind.REFUSED: "#d00000",
 }
+SHADES: Final = {IDLE: "idle", WAITING: "waiting"}
 FROM_SERVER: Final = "#2a8f4e"
 """Content of the server."""
 STYLE: Final = (
     "text{font:12px system-ui,sans-serif;fill:#222}.small{font-size:10px;fill:#555}"
-    ".rail{stroke:#999;stroke-width:1}.idle{fill:#f3ead2}.title{font-weight:600;font-size:14px}"
+    ".rail{stroke:#999;stroke-width:1}.idle{fill:#f3ead2}.waiting{fill:#fbe0da}.title{font-weight:600;font-size:14px}"
 )
 
 
 def draw(timeline: Timeline) -> str:
     """Draw an act; returns a whole SVG document."""
     end = extent(timeline) or 1.0
-    height = TOP + LANE * len(timeline.lanes) + 30
+    lanes = timeline.lanes[:MOST_LANES]
+    more = len(timeline.lanes) - len(lanes)
+    height = TOP + LANE * len(lanes) + 30 + 16 * bool(more)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(timeline.name)}">',
@@ -56,8 +61,10 @@ def draw(timeline: Timeline) -> str:
         f'<text class="title" x="10" y="18">{escape(timeline.name)}</text>',
         f'<text class="small" x="10" y="33">{escape(timeline.links)}</text>',
     ]
-    for index, lane in enumerate(timeline.lanes):
-        parts += _lane(lane, TOP + LANE * index + 14, end)
+    for index, lane in enumerate(lanes):
+        parts += _lane(lane, TOP + LANE * index + 14, end, MOST_LINES // len(lanes))
+    if more:
+        parts.append(f'<text class="small" x="10" y="{height - 36}">and {more} connections more</text>')
     parts += _axis(end, height - 22)
     parts += _notes(timeline, end, height - 22)
     return "\n".join([*parts, "</svg>\n"])
@@ -67,23 +74,23 @@ def _x(at: float, end: float) -> float:
     return round(LEFT + (WIDTH - LEFT - RIGHT) * min(max(at, 0.0), end) / end, 2)
 
 
-def _lane(lane: Lane, y: float, end: float) -> Iterator[str]:
+def _lane(lane: Lane, y: float, end: float, most: int) -> Iterator[str]:
     below = y + RAIL
     yield f'<text x="10" y="{y + 4}">{escape(lane.client)}</text>'
     yield f'<text x="10" y="{below + 4}">{escape(lane.server)}</text>'
     yield f'<text class="small" x="10" y="{y + RAIL / 2 + 4}">connection {lane.number}</text>'
     finish = min(lane.ended_at, end)
     for what, since, until in spans_of(lane, end):
-        if what == "─":
+        if what in SHADES:
             left, right = _x(since, end), _x(until, end)
             yield (
-                f'<rect class="idle" x="{left}" y="{y}" width="{right - left:.2f}" height="{RAIL}">'
-                f"<title>idle {seconds_text(until - since)}</title></rect>"
+                f'<rect class="{SHADES[what]}" x="{left}" y="{y}" width="{right - left:.2f}" height="{RAIL}">'
+                f"<title>{SHADES[what]} {seconds_text(until - since)}</title></rect>"
             )
     for rail in (y, below):
         left, right = _x(lane.began_at, end), _x(finish, end)
         yield f'<line class="rail" x1="{left}" y1="{rail}" x2="{right}" y2="{rail}"/>'
-    step = max(1, len(lane.crossings) // MOST_LINES)
+    step = max(1, -(-len(lane.crossings) // most))
     for crossing in lane.crossings[::step]:
         yield _crossing(lane, crossing, y, end)
     reasons = [f"{host}: {reason}" for host, reason in lane.reasons.items()]

@@ -147,7 +147,7 @@ class Act:
         self._programs = programs
         self._rtt = rtt
         self._loop = asyncio.get_running_loop()
-        self._began_at = self._loop.time()
+        self._began_at = timeline.began_at = self._loop.time()
         self._reasons: dict[tuple[str, int], str] = {}
 
     # What happened.

@@ -45,8 +45,8 @@ async def play(stage: Stage) -> None:
     stage.expect("accepted: requests that ask for it", REQUESTS, _saying(lane.heads("client")))
     stage.expect("accepted: responses that say it", REQUESTS, _saying(lane.heads("server")), why="C.2.2")
     stage.expect("refused: connections", REQUESTS, len(refused.lanes))
-    closers = {lane.ended_by for lane in refused.lanes}
-    stage.expect("refused: who closes", {"client"}, closers, why="9112 §9.3")
+    closers = ", ".join({str(lane.ended_by) for lane in refused.lanes})
+    stage.expect("refused: who closes", "client", closers, why="9112 §9.3")
     stage.expect("echoed without a length: requests on that connection", 1, echoed.lanes[0].requests)
     stage.expect_seconds(
         "echoed without a length: the response is whole when the server closes",
