@@ -161,16 +161,16 @@ class LoopPool(Generic[W]):
         Args and sections as of `lease`.
         """
         ledger, now = self.ledger, self.now()
-        while entry := (
-            (repeatable and ledger.lease_latest(origin, now))  # the quickest
-            or ledger.lease_idle(origin, now, repeatable, first)
-        ):
+        while True:
+            latest = ledger.lease_latest(origin, now) if repeatable else None
+            entry = latest or ledger.lease_idle(origin, now, repeatable, first)
+            if entry is None:
+                return None
             if not entry.reused or not entry.handle.readable():
-                if actions := ledger.take_actions():  # the next deadline is not earlier than it was
+                if not latest and (actions := ledger.take_actions()):  # the next deadline is no earlier one
                     self._carry_out(actions)
                 return entry
             self._aside.keep(entry)
-        return None
 
     async def warm(self, origin: Origin, count: int) -> int:
         """Dial until the origin has `count` connections, as far as the caps allow without closing any.

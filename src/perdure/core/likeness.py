@@ -12,9 +12,13 @@ RFC 9112 §5.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from perdure.core.fields import ORDINARY, FieldLine
 from perdure.core.syntax import FIELD_VALUE
+
+END_OF_START_LINE: Final = b" HTTP/1.1\r\n"
+"""Of a request; what version 1.0 says is looked at anew."""
 
 
 class Likeness:
@@ -32,7 +36,7 @@ class Likeness:
         self.place = place
         self._name, self._lowered = fields[place][:2]
         self._prefix = self._name + b": "
-        self._before = before
+        self._before = END_OF_START_LINE + before
         self._after = after
 
     @classmethod
@@ -58,25 +62,25 @@ class Likeness:
         after = b"".join([b"\r\n" + octets for octets in lines[place + 1 :]]) + b"\r\n\r\n"
         return cls(fields, place, before, after)
 
-    def differing_line(self, octets: bytes, start: int) -> FieldLine | None:
-        """The field that differs, of a head whose fields begin at `start`; None where it is not alike.
+    def fields_of(self, octets: bytes, ends: int) -> list[FieldLine] | None:
+        """All fields of a head; None where it is not alike.
+
+        Args:
+            octets: the whole head, with its blank line.
+            ends: where its target ends, and `END_OF_START_LINE` begins.
 
         RFC 9112 §5.
         """
         before, after = self._before, self._after
-        begins, ends = start + len(before), len(octets) - len(after)
-        if begins > ends or not octets.startswith(before, start) or not octets.endswith(after):
+        begins, stops = ends + len(before), len(octets) - len(after)
+        if begins > stops or not octets.startswith(before, ends) or not octets.endswith(after):
             return None
-        if FIELD_VALUE.fullmatch(octets, begins, ends) is None:
+        if FIELD_VALUE.fullmatch(octets, begins, stops) is None:
             return None
-        value = octets[begins:ends].strip(b" \t")
-        line = self._prefix + value + b"\r\n"
-        return tuple.__new__(
-            FieldLine, (self._name, self._lowered, value, ORDINARY, line, (self._lowered, value))
+        value = octets[begins:stops].strip(b" \t")
+        fields, lowered = self.fields.copy(), self._lowered
+        fields[self.place] = tuple.__new__(
+            FieldLine,
+            (self._name, lowered, value, ORDINARY, b"%b%b\r\n" % (self._prefix, value), (lowered, value)),
         )
-
-    def fields_with(self, line: FieldLine) -> list[FieldLine]:
-        """All fields of the head that it came from. RFC 9112 §5."""
-        fields = self.fields.copy()
-        fields[self.place] = line
         return fields

@@ -31,7 +31,7 @@ from perdure.core.fields import (
     remembered_line,
 )
 from perdure.core.heads import REMEMBERED_START_LINE_OCTETS, remembered_request_line, request_head
-from perdure.core.likeness import Likeness
+from perdure.core.likeness import END_OF_START_LINE, Likeness
 from perdure.core.limits import Limits
 from perdure.core.syntax import TARGET
 
@@ -39,7 +39,6 @@ REMEMBERED_BLOCK_OCTETS: Final = 2048
 """Field lines of one head, remembered for the next one of the same connection."""
 PRIVATE: Final = frozenset([b"authorization", b"cookie", b"proxy-authorization"])
 """Who says one of these is not remembered beyond its connection."""
-_AFTER_TARGET: Final = b" HTTP/1.1\r\n"
 
 
 class RequestHeads:
@@ -59,6 +58,7 @@ class RequestHeads:
         "_limits",
         "_lines",
         "_longest",
+        "_most",
         "_parsed",
         "_start",
         "_version",
@@ -69,6 +69,7 @@ class RequestHeads:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._longest = min(limits.max_line, REMEMBERED_START_LINE_OCTETS)
+        self._most = min(limits.max_line, REMEMBERED_BLOCK_OCTETS)
         self.octets: bytes | None = None
         self.request: Request | None = None
         # The head that the next one is compared with: mostly `octets`, or an earlier one which that is like.
@@ -99,26 +100,25 @@ class RequestHeads:
         RFC 9112 §3, §5.
         """
         before, base = self.request, self._base
-        if before is None or base is None or self._version != HTTP_11 or len(octets) > self._limits.max_line:
+        if before is None or base is None or len(octets) > self._most or self._version != HTTP_11:
             return None
         method = before.method
         begins = len(method) + 1
-        ends = octets.find(_AFTER_TARGET, begins, self._longest)
+        ends = octets.find(END_OF_START_LINE, begins, self._longest)
         # CONNECT, of which another form is expected, never had a target that begins so.
         if ends < 0 or before.target[:1] != b"/" or not octets.startswith(method):
             return None
         if octets[begins - 1 : begins + 1] != b" /" or TARGET.fullmatch(octets, begins, ends) is None:
             return None
-        start = ends + len(_AFTER_TARGET)
-        likeness, length = self._likeness, len(octets) - start
-        if length > REMEMBERED_BLOCK_OCTETS:
-            return None
-        if length == len(base) - self._start and octets.endswith(base[self._start :]):
+        likeness = self._likeness
+        fields: Sequence[FieldLine] | None = None
+        if likeness is not None:
+            fields = likeness.fields_of(octets, ends)
+        if fields is None:
+            start, began = ends + len(END_OF_START_LINE), self._start
+            if len(octets) - start != len(base) - began or not octets.endswith(base[began:]):
+                return None
             fields = self._fields
-        elif likeness is not None and (line := likeness.differing_line(octets, start)) is not None:
-            fields = likeness.fields_with(line)
-        else:
-            return None
         request = Request(method, octets[begins:ends], fields, HTTP_11, self._facts)
         request.likeness = likeness
         self.octets, self.request = octets, request

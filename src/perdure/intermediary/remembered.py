@@ -74,7 +74,7 @@ class RememberedRequest:
     def _forward_like(self, request: Request, likeness: Likeness) -> Request:
         before, saying = self._forwarded, self._saying
         assert saying is not None
-        fields = list(before.fields)
+        fields = [*before.fields]
         line = fields[self._place] = request.fields[likeness.place]
         again = Request(request.method, request.target, fields, HTTP_11, before.facts)
         saying.prepare(again, line)
