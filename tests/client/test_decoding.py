@@ -73,6 +73,7 @@ def test_each_coding_is_undone_however_it_is_cut(
     assert b"".join(pieces) == octets == decoded(coded(name), packed)
 
 
+@pytest.mark.slow
 @each_coding
 @pytest.mark.parametrize("whole", [PIECE_OCTETS, 2 * PIECE_OCTETS])
 def test_content_of_about_whole_pieces_is_complete(

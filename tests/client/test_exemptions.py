@@ -55,6 +55,7 @@ def test_what_is_reached_without_the_proxy(text: str, host: str, port: int, exem
     assert Exemptions(text).exempt(host, port) is exempt
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_text_is_an_error(text: str) -> None:
     Exemptions(text).exempt("origin.test", 80)

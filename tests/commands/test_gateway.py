@@ -10,6 +10,7 @@ from tests.commands.conftest import Perdure
 from tests.programs import ECHO, TOP, document, serving
 
 
+@pytest.mark.slow
 @pytest.mark.row("S8", "S11")
 def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure) -> None:
     with serving("serve", ECHO, folder=TOP) as origin, serving("gateway", "--to", origin.url) as gateway:

@@ -63,6 +63,7 @@ def test_what_it_did_is_told_at_the_end_and_the_status_is_0(perdure: Perdure) ->
     assert program.counted["closes"] == {"peer_closed": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_replaced_servers_did_counts_as_well(perdure: Perdure, workers: str) -> None:
     with serving("serve", ECHO, "--workers", workers, folder=TOP) as program:
@@ -119,6 +120,7 @@ def test_hangup_reads_the_settings_again_and_loses_nothing(tmp_path: Path) -> No
         assert all("http/1.1 200" in head for head in found), "every request was answered"
 
 
+@pytest.mark.slow
 def test_faulty_file_changes_nothing_in_the_workers_either(tmp_path: Path) -> None:
     config = tmp_path / "perdure.toml"
     config.write_text("[serve]\nidle_timeout = 9\nworkers = 2\n", encoding="utf-8")

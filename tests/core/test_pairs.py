@@ -336,6 +336,6 @@ class Pair(RuleBasedStateMachine):
 
 
 Pair.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestPair = pytest.mark.row("R89", "R91", "R92", "R93", "R94", "R100", "R103", "R117", "S5", "S6")(
-    Pair.TestCase
+TestPair = pytest.mark.slow(
+    pytest.mark.row("R89", "R91", "R92", "R93", "R94", "R100", "R103", "R117", "S5", "S6")(Pair.TestCase)
 )

@@ -227,5 +227,5 @@ class Pool(Model):
         assert len(self.ended) == len(self.all)
 
 
-TestPool = pytest.mark.row("R110", "R111", "R183")(Pool.TestCase)
+TestPool = pytest.mark.slow(pytest.mark.row("R110", "R111", "R183")(Pool.TestCase))
 TestPool.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tests.fuzz.octets import check_client, check_server
 EXAMPLES = 250
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(st.one_of(requests, streams), places, st.booleans())
 def test_no_octets_surprise_a_server(octets: bytes, cuts: list[int], eof: bool) -> None:

@@ -183,6 +183,7 @@ def much(stage: Stage) -> int:
     return 4 * MEBIBYTE if isinstance(stage.network, MemoryNetwork) else 24 * MEBIBYTE
 
 
+@pytest.mark.slow
 def test_client_that_takes_nothing_stops_the_origin(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         count = much(stage)

@@ -246,6 +246,7 @@ def test_address_in_use_leaves_nothing_open(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.slow
 def test_tls_on_both_sides(play_on_sockets: Play, tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = tmp_path / "certificate.pem"

@@ -138,6 +138,7 @@ def test_a_tunnel_through_which_nothing_passes_ends_with_fin_both_ways(
     play_virtually(scene, kind=Connecting, tunnel_timeout=10)
 
 
+@pytest.mark.slow
 def test_an_hour_is_the_limit_unless_it_is_set_and_none_is_no_limit(play_virtually: Play) -> None:
     async def scene(stage: Stage) -> None:
         client, far = await tunnelled(stage)
@@ -320,6 +321,7 @@ def certified(tmp_path: Path) -> tuple[str, str]:
     return str(certificate), str(trusted)
 
 
+@pytest.mark.slow
 @both_sides
 def test_over_tls_the_end_of_one_side_is_the_end_of_the_tunnel_and_nothing_before_it_is_lost(
     play_on_sockets: Play, tmp_path: Path, first: str

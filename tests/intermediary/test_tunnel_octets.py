@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps, st.sampled_from([None, 1, 7, 1000]), st.integers(0, 3000))
 def test_all_octets_arrive_in_order_whatever_the_splits_pauses_and_half_closes(

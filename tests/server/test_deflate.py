@@ -137,6 +137,7 @@ def test_what_cannot_be_decompressed_is_a_close_with_its_code(octets: bytes, cod
     assert got[-1].code == code
 
 
+@pytest.mark.slow
 def test_little_that_stands_for_much_is_not_decompressed_beyond_what_a_message_may_have() -> None:
     compressor = zlib.compressobj(wbits=-15)
     mebibyte = bytes(1 << 20)

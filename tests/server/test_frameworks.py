@@ -148,6 +148,7 @@ def test_httpx_asks_starlette_too(play_on_sockets: Play, file: Path) -> None:
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["starlette", "django"])
 def test_the_generator_of_a_response_is_ended_when_the_client_goes(
     play_on_sockets: Play, file: Path, framework: str
@@ -248,6 +249,7 @@ def test_a_websocket_of_starlette_s_talks_to_the_websockets_library(
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 def test_a_websocket_in_tls_talks_to_the_websockets_library(
     play_on_sockets: Play, file: Path, tmp_path: Path
 ) -> None:

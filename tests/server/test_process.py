@@ -53,6 +53,7 @@ def test_a_second_signal_cuts_off_what_is_left() -> None:
         assert server.status() == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_shutdown_that_hangs() -> None:
     with program(shutdown="hang") as server:
         server.hear()

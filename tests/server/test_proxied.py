@@ -58,6 +58,7 @@ def test_a_sender_that_is_not_listed_is_the_client_itself(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [GET, b"PROXY nonsense\r\n"])
 def test_a_listed_sender_without_a_header_gets_no_answer(play: Play, octets: bytes) -> None:
     async def scene(network: Network) -> None:
@@ -70,6 +71,7 @@ def test_a_listed_sender_without_a_header_gets_no_answer(play: Play, octets: byt
     play(scene)
 
 
+@pytest.mark.slow
 def test_a_header_may_take_only_so_long(play_in_time: Play) -> None:
     async def scene(network: Network) -> None:
         async with serving(network, who, proxy_protocol=("127.0.0.1",), head_timeout=3) as stand:

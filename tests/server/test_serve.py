@@ -93,6 +93,7 @@ def test_requests_over_tls_share_one_handshake_and_it_ends_with_close_notify(
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.row("R130")
 def test_a_client_that_ends_tls_badly_is_no_error_of_ours(
     play_on_sockets: Play, secured: Secured, caplog: pytest.LogCaptureFixture
@@ -112,6 +113,7 @@ def test_a_client_that_ends_tls_badly_is_no_error_of_ours(
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
+@pytest.mark.slow
 @pytest.mark.row("R115", "S16")
 def test_who_has_connected_before_a_drain_and_not_yet_shaken_hands_is_served(
     play_on_sockets: Play, secured: Secured
@@ -136,6 +138,7 @@ def test_who_has_connected_before_a_drain_and_not_yet_shaken_hands_is_served(
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 def test_a_handshake_that_failed_does_not_hold_up_a_drain(play_on_sockets: Play, secured: Secured) -> None:
     async def scene(network: Network) -> None:
         server = Server(hello, "127.0.0.1:0", tls_cert=secured.cert, tls_key=secured.key, drain_grace=3600.0)
@@ -149,6 +152,7 @@ def test_a_handshake_that_failed_does_not_hold_up_a_drain(play_on_sockets: Play,
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.row("R152")
 def test_a_secured_resource_is_served_over_tls(play_on_sockets: Play, secured: Secured) -> None:
     async def scene(network: Network) -> None:
@@ -271,6 +275,7 @@ def test_sixty_four_mebibytes_go_up_in_little_memory(play_on_sockets: Play) -> N
     play_on_sockets(scene)
 
 
+@pytest.mark.slow
 def test_an_application_that_takes_nothing_stops_the_client(play: Play) -> None:
     async def scene(network: Network) -> None:
         gate = asyncio.Event()
@@ -291,6 +296,7 @@ def test_an_application_that_takes_nothing_stops_the_client(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["whole", "streamed", "content", "refused"])
 def test_no_exchange_leaves_a_cycle_behind(play_on_sockets: Play, kind: str) -> None:
     async def scene(network: Network) -> None:
@@ -325,6 +331,7 @@ def connections_alive() -> set[int]:
     return {id(one) for one in gc.get_objects() if issubclass(type(one), AsgiConnection)}
 
 
+@pytest.mark.slow
 def test_no_connection_is_left_behind(play_on_sockets: Play) -> None:
     async def scene(network: Network) -> None:
         before = connections_alive()

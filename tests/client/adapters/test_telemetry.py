@@ -149,6 +149,7 @@ def test_an_event_loops_client_is_measured_alike(meter: Meter) -> None:
     assert point.count == 1
 
 
+@pytest.mark.slow
 def test_a_client_is_watched_once_and_not_kept_alive(meter: Meter) -> None:
     client, _ = watched(meter)
     with pytest.raises(ValueError, match="watched already"):
