@@ -55,7 +55,7 @@ def test_the_head_before_is_the_same_request_in_one_step() -> None:
     "octets",
     [
         GET[:-1],
-        GET + GET,
+        b"HEAD" + GET[3:] + GET,
         GET.replace(b"b\r\n", b"c\r\n"),
         b"\r\n" + GET,
         b"",
@@ -165,3 +165,69 @@ def test_a_close_that_the_client_asked_for_is_announced_by_the_general_way() -> 
         connection.receive(closing)
         assert connection.answer_again(response, b"hello") is None
         assert b"Connection: close" in connection.send_whole(response, b"hello")
+
+
+LIKE = GET.replace(b"GET / ", b"GET /other?b=1 ")
+
+
+@pytest.mark.row("R88")
+@pytest.mark.parametrize("behind", [GET, LIKE, GET[:20], b"\r\n", b"POST / HTTP/1.1\r\n", b"rubbish"])
+def test_the_head_before_is_taken_from_a_pipeline_and_the_rest_waits(behind: bytes) -> None:
+    one, other = served(prepared()), served(prepared())
+    (received,) = other.receive(b"\r\n" + GET + behind)  # an empty line is read the long way
+    assert isinstance(received, Request)
+    again = one.receive_again(GET + behind)
+    assert again is not None
+    assert (again.method, again.target, again.fields) == (received.method, received.target, received.fields)
+    assert state(one) == state(other)
+    assert one.waiting_octets == len(behind)
+
+
+def pipelined(*heads: bytes) -> ServerConnection:
+    """A connection that has answered the first of what arrived together."""
+    connection = served(prepared())
+    connection.receive(b"".join(heads))
+    connection.send_whole(prepared(), b"hello")
+    return connection
+
+
+@pytest.mark.row("R88")
+@pytest.mark.parametrize("second", [GET, LIKE])
+@pytest.mark.parametrize("behind", [b"", GET, GET[:20], b"rubbish"])
+def test_a_pipelined_head_like_the_one_before_begins_the_next_exchange_in_one_step(
+    second: bytes, behind: bytes
+) -> None:
+    one, other = pipelined(GET, second, behind), pipelined(GET, second, behind)
+    (received,) = other.next_cycle()
+    assert isinstance(received, Request)
+    request = one.next_request()
+    assert request is not None
+    assert (request.method, request.target, request.fields) == (
+        received.method,
+        received.target,
+        received.fields,
+    )
+    assert state(one) == state(other)
+    response = prepared()
+    assert one.send_whole(response, b"x") == other.send_whole(response, b"x")
+
+
+@pytest.mark.row("R88")
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"",
+        GET[:-1],
+        b"\r\n" + GET,
+        GET.replace(b"/ ", b"* "),
+        GET.replace(b"1.1", b"1.0"),
+        GET.replace(b"Cookie: b", b"Content-Length: 0"),
+        b"POST" + LIKE[3:],
+        b"G\r\n\r\n",
+    ],
+)
+def test_any_other_pipelined_head_is_left_to_the_next_cycle(second: bytes) -> None:
+    connection = pipelined(GET, second)
+    before = state(connection)
+    assert connection.next_request() is None
+    assert state(connection) == before

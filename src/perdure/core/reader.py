@@ -134,6 +134,11 @@ class Reader:
         self.empty_lines = 0
         return True
 
+    def waiting_head(self) -> bytes:
+        """The next head, with its blank line, if all of it is here; it is not taken. Else b""."""
+        end = self.buffer.find(b"\r\n\r\n", self.start)
+        return b"" if end < 0 else bytes(self.buffer[self.start : end + 4])
+
     def skip_empty_lines(self) -> None:
         """Ignore a few empty lines before a request line (RFC 9112 §2.2, R6)."""
         while self.empty_lines < EMPTY_LINES_IGNORED and self.buffer.startswith(b"\r\n", self.start):

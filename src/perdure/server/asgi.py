@@ -55,20 +55,15 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
 
 
 class AsgiConnection(PipelinedConnection):
-    """A client's connection whose requests an ASGI application answers.
+    """A client's connection whose requests an ASGI application answers."""
 
-    Attributes:
-        exchange: what is under way; None between two exchanges.
-    """
-
-    __slots__ = ("_fields", "_scope", "_state", "exchange")
+    __slots__ = ("_fields", "_scope", "_state")
 
     def __init__(self, registry: Registry, application: Application, state: dict[str, Any] | None) -> None:
         super().__init__(registry, application)
         self._state = state
         self._scope: dict[str, Any] = {}  # of the latest request
         self._fields: Sequence[FieldLine] | None = None
-        self.exchange: AsgiExchange | WebSocketExchange | None = None
 
     def wire_opened(self) -> None:
         """Prepare what all scopes of this connection share."""

@@ -249,9 +249,8 @@ class AsgiExchange:
     # The connection's side.
 
     def returned(self) -> None:
-        """The application returned."""
-        if self._connection.exchange is self:
-            self._give_up("the application returned without completing its response")
+        """The application returned, and the response is not complete."""
+        self._give_up("the application returned without completing its response")
 
     def cancelled(self) -> None:
         """The application was cancelled."""

@@ -25,18 +25,21 @@ REMEMBERED_HEAD_OCTETS: Final = 1024
 class _Second:
     """What is remembered for one second of the wall clock."""
 
-    __slots__ = ("date", "heads", "second")
+    __slots__ = ("date", "head", "heads", "said", "second")
 
     def __init__(self) -> None:
         self.second = -1
         self.date: FieldLine
         self.heads: dict[Any, Response] = {}
+        self.said: tuple[Any, ...] = ()  # of the last head, mostly the next one's too
+        self.head: Response
 
     def turn(self, second: int) -> None:
         """Forget the heads of another second."""
         self.second = second
         self.date = make_line(b"Date", http_date(second))
         self.heads = {}
+        self.said = ()
 
 
 _latest = _Second()
@@ -63,9 +66,13 @@ def response_head(message: Mapping[str, Any]) -> Response:
     if second != _latest.second:
         _latest.turn(second)
     said = (message["status"], *message.get("headers", ()))
+    if said == _latest.said:  # 0.2 µs less than to look it up
+        return _latest.head
     try:
         # 0.5 µs; making it anew takes 3.5 with three fields (bench/bench_server.py).
-        return _latest.heads[said]
+        head = _latest.heads[said]
+        _latest.said, _latest.head = said, head
+        return head
     except KeyError:
         head = _make(said)
     except TypeError:  # pairs as lists cannot be looked up
