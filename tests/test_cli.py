@@ -77,7 +77,7 @@ ANY = ("--bind", "127.0.0.1:0")
         (["gateway"], r"gateway: to: the URL of an origin expected, got none"),
         (
             ["gateway", *ANY, "--to", "ftp://a/"],
-            r"to: URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'",
+            r"gateway\.to: URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'",
         ),
         (["gateway", "--origin-idle-timeout", "x"], r'--origin-idle-timeout: a number of seconds exp.* "x"'),
         (["get"], r"get: a URL expected, got none"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,85 @@ def test_origin_that_is_not_there_is_a_bad_gateway(perdure: Perdure) -> None:
         result = perdure("get", "-i", gateway.url)
     assert result.stdout.startswith("HTTP/1.1 502")
     assert result.returncode == 1
+
+
+def test_routes_of_the_file_lead_where_they_say_and_change_at_a_hangup(
+    perdure: Perdure, tmp_path: Path
+) -> None:
+    config = tmp_path / "perdure.toml"
+    with serving("serve", ECHO, folder=TOP) as first, serving("serve", ECHO, folder=TOP) as second:
+        config.write_text(
+            f'[gateway]\n[[gateway.routes]]\npath = "/a"\nto = ["{first.url}"]\n', encoding="utf-8"
+        )
+        with (
+            serving("gateway", "-v", "--config", str(config)) as gateway,
+            contextlib.closing(Asking(gateway.url)) as client,
+        ):
+            assert [client.status(path) for path in ("/a", "/b", "/a/../b")] == [200, 404, 400]
+            config.write_text(f'[gateway]\nidle_timeout = "x"\nto = ["{second.url}"]\n', encoding="utf-8")
+            gateway.process.send_signal(signal.SIGHUP)
+            assert [client.status("/a") for _ in range(20)] == [200] * 20, "the old one goes on"
+            config.write_text(f'[gateway]\nto = ["{second.url}"]\n', encoding="utf-8")
+            gateway.process.send_signal(signal.SIGHUP)
+            while client.status("/b") == 404:
+                continue
+            assert client.status("/b") == 200
+            gateway.end()
+        first.end()
+        second.end()
+    assert gateway.counted["connections"] == 1, "it was never closed"
+    assert "gateway.idle_timeout: a number of seconds expected" in gateway.told
+    assert second.counted["requests"] >= 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_faulty_route_changes_nothing_at_a_hangup(tmp_path: Path, workers: str) -> None:
+    config = tmp_path / "perdure.toml"
+    with serving("serve", ECHO, folder=TOP) as origin:
+        good = f'[gateway]\n[[gateway.routes]]\npath = "/a"\nto = ["{origin.url}"]\n'
+        config.write_text(good, encoding="utf-8")
+        with serving("gateway", "--config", str(config), "--workers", workers) as gateway:
+            config.write_text(good.replace("/a", "a"), encoding="utf-8")
+            gateway.process.send_signal(signal.SIGHUP)
+            for _ in range(20):
+                with contextlib.closing(Asking(gateway.url)) as client:
+                    assert client.status("/a") == 200
+            gateway.end()
+    assert 'gateway.routes[1]: path: one expected as it is sent, as in "/api", got ' in gateway.told
+
+
+def test_hook_of_the_folder_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "our_rules.py").write_text(
+        "from perdure.core import Response\n\n\ndef refuse(request):\n    return Response(403)\n",
+        encoding="utf-8",
+    )
+    arguments = ("--to", "http://127.0.0.1:1", "--on-request", "our_rules:refuse")
+    with serving("gateway", *arguments, folder=tmp_path) as gateway:
+        with contextlib.closing(Asking(gateway.url)) as client:
+            assert client.status("/") == 403
+        gateway.end()
+
+
+class Asking:
+    """A connection that asks one request after the other, octet for octet."""
+
+    def __init__(self, url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        self._file = self._socket.makefile("rb")
+
+    def status(self, path: str) -> int:
+        """Ask for a path; the status."""
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        status = int(self._file.readline().split()[1])
+        length = 0
+        while line := self._file.readline().strip():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        self._file.read(length)
+        return status
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -333,3 +334,29 @@ def test_who_wants_to_know_is_told_of_each_connections_end_and_its_reason(play: 
             assert told == [(peer.own_address, Reason.MAX_REQUESTS)]
 
     play(scene)
+
+
+def test_registry_goes_on_with_the_settings_and_log_of_another(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("old", "new")]
+    old, new = (
+        Registry(ServerSettings(idle_timeout=seconds, access_log="combined", access_log_file=file))
+        for seconds, file in zip((5.0, 9.0), files, strict=True)
+    )
+    new.fit_descriptors(1024)
+    log = new.access_log
+    old.opened = 7
+    old.adopt(new)
+    assert (old.opened, old.settings.idle_timeout, old.idle_seconds) == (7, 9.0, 10.0)
+    assert old.most == new.most < 1024
+    assert old.terms.keep_alive_timeout == 9
+    assert log is not None
+    assert (old.access_log, new.access_log) == (log, None)
+    log.close()
+
+
+def test_registry_that_drains_keeps_the_grace_of_idle_connections() -> None:
+    registry = Registry(ServerSettings(drain_grace=1.0))
+    registry.draining = True
+    registry.idle_seconds = 1.0
+    registry.adopt(Registry(ServerSettings(max_per_address=3)))
+    assert registry.idle_seconds == 1.0

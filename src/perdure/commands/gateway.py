@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from perdure.client.errors import InvalidURL
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import Manner
 from perdure.commands.serve import Listening, run_server
-from perdure.config import Part
+from perdure.config import ConfigError, Part
+from perdure.intermediary.hooks import HookSettings
 from perdure.intermediary.route_settings import WithRoutes
 from perdure.intermediary.settings import GATEWAY
 
 if TYPE_CHECKING:
     from perdure.intermediary.gateway import Gateway
     from perdure.wire.bind import BoundSocket
+
+
+HOOKS: Final = frozenset(field.name for field in fields(HookSettings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,22 @@ class GatewayOptions(Listening):
 
 def run(manner: Manner, read: Read) -> int:
     """Forward until SIGTERM or SIGINT, then drain."""
-    from perdure.intermediary.gateway import Gateway
+    from perdure.intermediary.gateway import Gateway, plan_gateway
+
+    def read_checked() -> tuple[Any, ...]:
+        """What is wrong with routes is told at once, in whichever process; with hooks, where they run."""
+        parts = read()
+        options = parts[0]
+        settings = GATEWAY.names(parts[1:])
+        routes = options.routes
+        if options.workers > 1:
+            routes = [_without_hooks(route) for route in routes]
+            settings = _without_hooks(settings)
+        try:
+            plan_gateway(options.to, routes, settings)
+        except (ValueError, InvalidURL) as error:
+            raise ConfigError(f"gateway.{error}") from error
+        return parts
 
     def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Gateway:
         options = parts[0]
@@ -53,13 +73,20 @@ def run(manner: Manner, read: Read) -> int:
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # where hooks are looked for, as applications are
-    return run_server(manner, read, make, what=f"forwarding to {_where(read()[0])}")
+    return run_server(manner, read_checked, make, what=f"forwarding to {_where(read()[0])}")
+
+
+def _without_hooks(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in HOOKS}
 
 
 def _where(options: GatewayOptions) -> str:
     """Where requests go, for a person."""
-    routes = [f"{', '.join(r['to'])} ({r.get('host', '*')}{r.get('path', '/')})" for r in options.routes]
-    return ", ".join([*routes, *options.to])
+    return ", ".join([*map(_route_in_words, options.routes), *options.to])
+
+
+def _route_in_words(route: Mapping[str, Any]) -> str:
+    return f"{', '.join(route.get('to', ()))} ({route.get('host', '*')}{route.get('path', '/')})"
 
 
 COMMAND: Final = Command(

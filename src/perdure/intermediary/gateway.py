@@ -16,8 +16,8 @@ from perdure.intermediary.arrangement import arrange, make_rules
 from perdure.intermediary.forwarding import RequestHook, ResponseHook
 from perdure.intermediary.inbound import GatewayConnection
 from perdure.intermediary.origin_side import OriginSide
-from perdure.intermediary.route_settings import OTHER_NAMES, Defaults, SideKey, plan_routes
-from perdure.intermediary.settings import split_settings
+from perdure.intermediary.route_settings import OTHER_NAMES, Defaults, Plan, SideKey, plan_routes
+from perdure.intermediary.settings import BothSides, split_settings
 from perdure.intermediary.shared import Shared
 from perdure.intermediary.statistics import GatewayStatistics, servers_of, together
 from perdure.intermediary.tunnels import Tunnels
@@ -63,15 +63,13 @@ class Gateway(ListeningServer):
         on_response: ResponseHook | str | None = None,
         **settings: Any,
     ) -> None:
-        others = {name: settings.pop(name) for name in OTHER_NAMES if name in settings}
-        own, server, client = split_settings(settings)
-        super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
         hooks = {"on_request": on_request, "on_response": on_response}
-        others |= {name: hook for name, hook in hooks.items() if hook is not None}
-        plans = plan_routes(routes, [to] if isinstance(to, str) else to, Defaults(own, client, others))
+        plans, (own, server, client) = plan_gateway(to, routes, {**settings, **hooks})
+        super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
         self._mark = secrets.token_hex(3).encode()
         self._arrangement = arrange(plans, self._network, self._mark)
-        rules = make_rules(SideKey(own, client, False, None, None), self._mark)
+        self._general = SideKey(own, client, False, None, None)
+        rules = make_rules(self._general, self._mark)
         tunnels = Tunnels(own.tunnel_timeout)
         self._shared = Shared(self.registry, rules, self._arrangement.destinations, tunnels)
         self._upkeep = Upkeep(own.pseudonym.encode("ascii"))
@@ -81,6 +79,33 @@ class Gateway(ListeningServer):
         """Listen, and look after the origins."""
         await super().start()
         self._upkeep.look_after(self._arrangement.members.values())
+
+    def adopt(self, successor: ListeningServer) -> bool:
+        """Go on with the routes and settings of another gateway, which was not started.
+
+        Connections of clients stay, and so do those to origins for which nothing else is set. Exchanges under
+        way end where they began. What is changed of addresses to listen on has no effect.
+
+        Returns:
+            False, and nothing has changed, if TLS or PROXY protocol toward clients would begin or end.
+
+        Raises:
+            TlsSettings: a file of TLS cannot be used; nothing has changed.
+        """
+        if not isinstance(successor, Gateway):
+            return False
+        before, shared = self._arrangement, self._shared
+        arrangement = arrange(successor._arrangement.plans, self._network, self._mark, before)
+        if not self._adopt_settings(successor):
+            return False
+        self._arrangement, self._general = arrangement, successor._general
+        self._former += [side for key, side in before.sides.items() if key not in arrangement.sides]
+        self._former = [side for side in self._former if side.pool.statistics().connections]
+        shared.rules = make_rules(self._general, self._mark)
+        shared.destinations = arrangement.destinations
+        shared.tunnels.timeout = successor._shared.tunnels.timeout
+        self._upkeep.look_after(arrangement.members.values())
+        return True
 
     def make_connection(self) -> GatewayConnection:
         """Make the wire of one accepted connection."""
@@ -109,3 +134,17 @@ class Gateway(ListeningServer):
             together([side.pool.statistics() for side in sides]),
             servers_of(self._arrangement),
         )
+
+
+def plan_gateway(
+    to: str | Sequence[str], routes: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> tuple[Sequence[Plan], BothSides]:
+    """Check what a gateway is told, and complete it; nothing is opened.
+
+    Raises:
+        InvalidURL, ValueError, TypeError: as of `Gateway`.
+    """
+    others = {name: settings[name] for name in OTHER_NAMES if settings.get(name) is not None}
+    sides = split_settings({name: settings[name] for name in settings if name not in OTHER_NAMES})
+    origins = [to] if isinstance(to, str) else to
+    return plan_routes(routes, origins, Defaults(sides.gateway, sides.client, others)), sides

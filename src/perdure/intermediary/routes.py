@@ -91,7 +91,8 @@ class Routes:
 
     def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
         """As `Destinations.another`, of the same route."""
-        return self._groups[origin].another(origin, tried)
+        group = self._groups.get(origin)  # none, if everything was arranged anew since it was chosen
+        return group.another(origin, tried) if group is not None else None
 
     def _find(self, named: bytes) -> Sequence[Route]:
         """The routes for a host as a request names it, the most specific first."""

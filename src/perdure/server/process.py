@@ -4,8 +4,9 @@
       └── N workers ──▶ Supervisor (see there)
 
 A second SIGTERM or SIGINT cuts off what is left. SIGHUP makes the server anew (so it reads its
-configuration again): the successor listens on the same sockets before the predecessor drains, and
-no connection is lost. Sockets that systemd opened for us take the place of our own binds.
+configuration again): a server that can adopt what its successor would be, as a gateway can, keeps its
+connections; otherwise the successor listens on the same sockets before the predecessor drains, and no
+request is lost. Sockets that systemd opened for us take the place of our own binds.
 
 RFC 9112 §9.6 (a drain announces every close).
 """
@@ -64,7 +65,7 @@ def run(
         workers: processes.
         share_port: whether others that do the same, such as our successor, may listen on our addresses.
         renew: called at SIGHUP before a server is made anew, in the process that was told; False
-            where nothing has changed, so that workers stay.
+            where that failed, so that everything stays as it was.
         ended: told of each server that has ended, in the process that ran it.
 
     Returns:
@@ -93,10 +94,8 @@ def run(
                     copy.close()
                 raise
 
-        def make_anew() -> ListeningServer:
-            if renew is not None:
-                renew()
-            return make()
+        def make_anew() -> ListeningServer | None:
+            return None if renew is not None and not renew() else make()
 
         sockets = slots[0]
         successor = make_anew if sockets else None
@@ -152,7 +151,7 @@ def serve_as_worker(server: ListeningServer, announce: Announcement, ended: Ende
 async def serve_until_signal(
     server: ListeningServer,
     announce: Announcement,
-    successor: Callable[[], ListeningServer] | None = None,
+    successor: Callable[[], ListeningServer | None] | None = None,
     before_closing: Callable[[], None] = lambda: None,
     *,
     ending: Sequence[signal.Signals] = ENDING,
@@ -161,7 +160,8 @@ async def serve_until_signal(
     """Serve until told to end, then drain; told again, cut off what is left.
 
     Args:
-        successor: makes the server that takes over at SIGHUP; None: SIGHUP ends as SIGTERM does.
+        successor: makes the server that takes over at SIGHUP, or gives None where everything stays as it was;
+            None itself: SIGHUP ends as SIGTERM does.
         before_closing: called once it is told to end, before anything ends: releases the sockets that the
             servers' own are copies of, so that nobody new comes to the queue which they empty.
         ended: told of each server once it has closed.
@@ -187,7 +187,7 @@ async def serve_until_signal(
 async def _serve(
     server: ListeningServer,
     announce: Announcement,
-    successor: Callable[[], ListeningServer] | None,
+    successor: Callable[[], ListeningServer | None] | None,
     told: asyncio.Queue[int],
     ended: Ended,
 ) -> Closing:
@@ -199,6 +199,12 @@ async def _serve(
     while await told.get() == RENEWING and successor is not None:
         try:
             renewed = successor()
+            if renewed is None:
+                continue
+            if server.adopt(renewed):
+                renewed.abandon()
+                logger.info("goes on with what was read anew; no connection was closed for it")
+                continue
             await renewed.start()
         except Exception as error:
             logger.error("making the server anew failed, so it stays as it was: %s", error)

@@ -147,6 +147,23 @@ class Registry:
         by_address[host] += 1
         return by_address[host] > (self.settings.max_per_address or 0)
 
+    def adopt(self, other: Registry) -> None:
+        """Go on with the settings and the access log of a registry that has not been used.
+
+        Connections that are open keep the sizes and terms with which they began.
+        """
+        self.settings, self.limits, self.terms = other.settings, other.limits, other.terms
+        self.most = other.most
+        if not self.draining:
+            self.idle_seconds = other.idle_seconds
+        self._by_address = None
+        if other.settings.max_per_address is not None:
+            self._by_address = Counter(host_of(connection.peer_address) for connection in self.connections)
+        log, self.access_log = self.access_log, other.access_log
+        other.access_log = None
+        if log is not None:
+            log.close()
+
     def fit_descriptors(self, limit: int | None) -> None:
         """Keep the number of connections below that of descriptors, so that idle ones go in time.
 

@@ -25,7 +25,7 @@ from perdure.wire.bind import BoundSocket
 from perdure.wire.descriptors import descriptor_limit
 from perdure.wire.loop import LoopWire
 from perdure.wire.network import Listener, LoopNetwork, Network
-from perdure.wire.tls import server_context
+from perdure.wire.tls import renew_chain, server_context
 
 ARRIVING_LOOK_SECONDS: Final = 0.01
 """How often to look whether a handshake is over: of one that failed nobody is told."""
@@ -47,6 +47,7 @@ class ListeningServer:
         self.settings = settings
         self.registry = Registry(settings)
         self._binds = [bind] if isinstance(bind, str) else list(bind)
+        self._tls_files = (tls_cert, tls_key)
         self._tls = server_context(tls_cert, tls_key) if tls_cert is not None else None
         self._network = network or LoopNetwork()
         self._sockets = sockets
@@ -56,6 +57,35 @@ class ListeningServer:
     def make_connection(self) -> LoopWire:
         """Make the wire of one accepted connection."""
         raise NotImplementedError
+
+    def adopt(self, successor: ListeningServer) -> bool:
+        """Become what a successor would be that has not been started, and keep every connection.
+
+        Returns:
+            False where that is impossible: then the successor is to be started, and this one closed.
+        """
+        return False
+
+    def _adopt_settings(self, successor: ListeningServer) -> bool:
+        """The part of `adopt` that all have in common; False, and nothing has changed, if it cannot be."""
+        certificate, key = successor._tls_files
+        if successor.settings.proxy_protocol != self.settings.proxy_protocol:
+            return False
+        if (certificate is None) is not (self._tls is None):
+            return False
+        if self._tls is not None and certificate is not None:
+            renew_chain(self._tls, certificate, key)
+        self.settings = successor.settings
+        successor.registry.fit_descriptors(descriptor_limit())
+        self.registry.adopt(successor.registry)
+        return True
+
+    def abandon(self) -> None:
+        """Release what a server has that will never be started."""
+        for bound in self._sockets or ():
+            bound.close()
+        if self.registry.access_log is not None:
+            self.registry.access_log.close()
 
     @property
     def urls(self) -> list[str]:

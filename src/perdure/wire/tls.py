@@ -122,6 +122,15 @@ def server_context(
     return context
 
 
+def renew_chain(context: ssl.SSLContext, certificate: str, key: str | None = None) -> None:
+    """Let a server's context show another certificate from now on; connections that are open are not touched.
+
+    Raises:
+        TlsSettings: a file is missing or unusable; the context shows what it showed.
+    """
+    _load_chain(context, certificate, key)
+
+
 def _trusting_context(ca_file: str | None) -> ssl.SSLContext:
     if ca_file is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
