@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from perdure.commands.proxy import warn_of_strangers
 from perdure.intermediary.passwords import parse_hash
 from tests.commands.conftest import Perdure
-from tests.programs import Serving, document, serving
+from tests.programs import PATIENCE_SECONDS, Serving, document, serving
 
 
 @pytest.mark.row("S8", "S13")
@@ -83,6 +86,37 @@ def test_on_a_terminal_the_password_is_asked_for_twice(
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", lambda prompt: said.pop(0))
     assert perdure("proxy", "--hash-password").returncode == status
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_reads_the_rules_again(perdure: Perdure, echo: Serving, tmp_path: Path, workers: int) -> None:
+    file = tmp_path / "perdure.toml"
+    file.write_text(f"[proxy]\nworkers = {workers}\n", encoding="utf-8")
+    with serving("proxy", "--config", "perdure.toml", folder=tmp_path) as proxy:
+
+        def asked() -> str:
+            return perdure("get", "-i", "--proxy", proxy.url, echo.url).stdout[:12]
+
+        assert asked() == "HTTP/1.1 403"
+        file.write_text('[proxy]\nallow = ["127.0.0.1/33"]\n', encoding="utf-8")
+        proxy.process.send_signal(signal.SIGHUP)  # which changes nothing
+        assert asked() == "HTTP/1.1 403"
+        file.write_text(f'[proxy]\nworkers = {workers}\nallow = ["127.0.0.1"]\n', encoding="utf-8")
+        proxy.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while asked() != "HTTP/1.1 200":
+            assert time.monotonic() < until
+        assert proxy.end() == 0
+        assert "a network expected" in proxy.told or "a host, a .domain" in proxy.told
+
+
+def test_who_leaves_the_proxy_open_to_strangers_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_strangers(["127.0.0.1:1", "[::1]:1", "localhost:1", "unix:a"], [])
+    warn_of_strangers([":1"], ["alice:hash"])
+    assert not caplog.records
+    warn_of_strangers([":1", "10.0.0.1:1"], [])
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["", "10.0.0.1"]
 
 
 @pytest.mark.parametrize(

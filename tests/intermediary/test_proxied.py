@@ -292,6 +292,19 @@ def test_hooks_see_what_crosses(play_proxy: Play) -> None:
     play_proxy(scene, on_request=on_request, on_response=on_response)
 
 
+def forbid(request: Request) -> Response:
+    return Response(451)
+
+
+def test_hooks_may_be_named(play_proxy: Play) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        client = await stage.client()
+        client.send(stage.get())
+        assert status((await answer(client))[0]) == 451
+
+    play_proxy(scene, on_request=f"{__name__}:forbid")
+
+
 # A parent proxy, which the origin plays
 
 

@@ -13,7 +13,8 @@ CHEAP = str(hash_password("wonderland", cost=4))
 
 @pytest.mark.row("S7", "S12")
 def test_defaults_are_safe_ones() -> None:
-    own, server, client = split_proxy_settings({})
+    own, hooks, server, client = split_proxy_settings({})
+    assert (hooks.on_request, hooks.on_response) == (None, None)
     assert (own.ports(), own.allow, own.auth, own.parent) == (frozenset([443]), (), (), None)
     assert (own.proxy_connection, own.forwarded) == ("ignore", "leave")
     assert (server.idle_timeout, client.max_per_origin, client.max_total) == (75.0, 64, 1000)
@@ -21,7 +22,7 @@ def test_defaults_are_safe_ones() -> None:
 
 
 def test_keywords_reach_the_side_they_are_for() -> None:
-    own, server, client = split_proxy_settings(
+    own, _, server, client = split_proxy_settings(
         {"connect_ports": [8443], "idle_timeout": 5, "origin_idle_timeout": 6, "tunnel_timeout": 7}
     )
     assert (own.ports(), own.tunnel_timeout) == (frozenset([8443]), 7.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from perdure.intermediary.proxy import Proxy
     from perdure.wire.bind import BoundSocket
 
+logger = logging.getLogger("perdure.commands")
 MOST_PASSWORD_OCTETS: Final = 4096
 
 
@@ -39,6 +41,10 @@ def run(manner: Manner, read: Read) -> int:
 
     from perdure.intermediary.proxy import Proxy
 
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # where hooks are looked for, as applications are
+    warn_of_strangers(options.bind, read()[1].auth)
+
     def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Proxy:
         options = parts[0]
         return Proxy(
@@ -50,6 +56,13 @@ def run(manner: Manner, read: Read) -> int:
         )
 
     return run_server(manner, read, make, what="forward proxy")
+
+
+def warn_of_strangers(binds: Sequence[str], users: Sequence[str]) -> None:
+    """Say so where anybody who reaches an address may use the proxy."""
+    for bind in () if users else binds:
+        if ":" in bind and not bind.startswith(("127.", "[::1]:", "localhost:", "unix:")):
+            logger.warning("%s: whoever reaches it may use this proxy: no --auth was given", bind)
 
 
 def print_hash(manner: Manner) -> int:
@@ -84,8 +97,9 @@ COMMAND: Final = Command(
     Section("proxy", (Part(ProxyOptions), *PROXY.parts)),
     help="Forward for clients that are told to use it: http by absolute-form, everything else by CONNECT.\n\n"
     "It goes to public addresses only, unless --allow says more. The settings toward origins begin with "
-    "--origin. SIGTERM and SIGINT drain: closes are announced, exchanges under way finish, and the exit "
-    "status is 0. With workers, SIGHUP reads the configuration again and replaces them one by one.",
+    "--origin. SIGTERM and SIGINT drain: closes are announced, exchanges under way finish, tunnels end "
+    "within --drain-timeout, and the exit status is 0. SIGHUP reads the configuration again; what is "
+    "under way by the old one ends in the same way.",
     example="perdure proxy --bind 127.0.0.1:3128 --allow 10.0.0.0/8 --connect-ports 443,8443",
     run=run,
 )

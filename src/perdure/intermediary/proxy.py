@@ -25,6 +25,7 @@ from perdure.intermediary.connect import PARENT_WANTS_OTHERS, Connector
 from perdure.intermediary.credentials import Credentials
 from perdure.intermediary.failures import proxy_status
 from perdure.intermediary.forwarding import Forwarding, RequestHook, ResponseHook
+from perdure.intermediary.hooks import load_hook
 from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginConnection, OriginWire
@@ -115,7 +116,7 @@ class Proxy(ListeningServer):
         bind: "HOST:PORT" (port 0: any free one) or "unix:PATH", or several.
         on_request: called with every request after what belongs to one hop was removed and before
             anything of ours is added, and with every CONNECT; it may change it (a CONNECT: not), or
-            return a Response to answer with.
+            return a Response to answer with. Or its name, "module:function".
         on_response: the same for final responses, which it may change; not of what is in tunnels.
         settings: every name of `ProxySettings`, of `ServerSettings`, and of `ClientSettings` with
             `origin_` in front, such as origin_read_timeout=10.0 (seconds).
@@ -133,16 +134,17 @@ class Proxy(ListeningServer):
         tls_key: str | None = None,
         network: Network | None = None,
         sockets: Sequence[BoundSocket] | None = None,
-        on_request: RequestHook | None = None,
-        on_response: ResponseHook | None = None,
+        on_request: RequestHook | str | None = None,
+        on_response: ResponseHook | str | None = None,
         **settings: Any,
     ) -> None:
-        own, server, client = split_proxy_settings(settings)
+        own, _, server, client = split_proxy_settings(settings)
         super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
         self.registry.role = Role.PROXY
         self.registry.terms.proxy_connection_honoured = own.proxy_connection == "honour"
         parent = None if own.parent is None else read_proxy(own.parent)
-        rules = _rules(own, parent, on_request, on_response)
+        hooks = load_hook("on_request", on_request), load_hook("on_response", on_response)
+        rules = _rules(own, parent, *hooks)
         access = Access(own.allow, own.deny)
         # The parent may be anywhere; where it goes is its own affair.
         outward = self._network.guarded(access.permits) if parent is None else self._network

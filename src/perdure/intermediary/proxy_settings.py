@@ -15,6 +15,7 @@ from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
 from perdure.config import ConfigError, Part, Section, check_settings
 from perdure.intermediary.access import parse_rule, read_ports
+from perdure.intermediary.hooks import HookSettings
 from perdure.intermediary.passwords import read_users
 from perdure.intermediary.settings import ORIGIN_DEFAULTS, ORIGIN_PREFIX, TunnelSettings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
@@ -94,6 +95,7 @@ PROXY: Final = Section(
     "proxy",
     (
         Part(ProxySettings, title="Who may go where"),
+        Part(HookSettings, title="Hooks"),
         Part(ServerSettings, title="Toward clients", subjects=SERVER_SUBJECTS),
         Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", DEFAULTS, CLIENT_SUBJECTS),
     ),
@@ -104,12 +106,13 @@ class ProxySides(NamedTuple):
     """The settings of one proxy."""
 
     proxy: ProxySettings
+    hooks: HookSettings
     server: ServerSettings
     client: ClientSettings
 
 
 def split_proxy_settings(given: Mapping[str, Any]) -> ProxySides:
-    """Sort keyword arguments into the three parts.
+    """Sort keyword arguments into the parts.
 
     Raises:
         TypeError: for a name that no part knows.
