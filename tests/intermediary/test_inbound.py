@@ -313,7 +313,10 @@ def test_response_hook_that_fails_is_our_fault(play: Play) -> None:
         client, inner, _ = await stage.asked()
         inner.send(OK)
         head, _ = await answer(client)
-        assert (status(head), value(head, b"proxy-status")) == (500, b"perdure; error=proxy_internal_error")
+        assert (status(head), value(head, b"proxy-status")) == (
+            500,
+            b"perdure; error=proxy_internal_error; received-status=200",
+        )
 
     play(scene, on_response=on_response)
 

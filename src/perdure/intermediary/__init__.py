@@ -8,6 +8,7 @@
 | `routes`     | ... by host and path; `route_settings` is how they are written                       |
 | `balance`    | ... among several origins that serve the same                                        |
 | `health`     | ... unless one is better left alone; `checks` asks, `upkeep` sees to both            |
+| `warmth`     | connections that are kept ready                                                      |
 | `origin_side`| what all origins have in common for which the same is set                            |
 | `arrangement`| all of these as planned, and arranged anew                                           |
 | `statistics` | what is counted of them                                                              |
@@ -28,7 +29,8 @@
 | `connect`    | ... where tunnels lead                                                               |
 | `access`     | ... where it may go                                                                  |
 | `credentials`| ... who may use it; `passwords`: what is kept of a password                          |
-| `belongings` | connections to origins that belong to one client alone                              |
+| `belongings` | connections to origins that belong to one client alone                               |
+| `proxy_status`| ... in the field of RFC 9209                                                         |
 | `failures`   | what the client is told when the origin cannot be asked, or answers rubbish          |
 | `shared`     | what all connections of one gateway share                                            |
 """

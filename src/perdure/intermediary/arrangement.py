@@ -109,4 +109,5 @@ def make_rules(key: SideKey, mark: bytes) -> Forwarding:
         own.forwarded_fields,
         Senders(own.trusted, "trusted"),
         upgrade=[protocol.encode("ascii") for protocol in own.upgrade],
+        says=own.proxy_status,
     )

@@ -42,6 +42,7 @@ from perdure.intermediary.failures import BODY_TOO_LARGE, LENGTH_REQUIRED, Row, 
 from perdure.intermediary.forwarding import forward_trailers, readdress
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
+from perdure.intermediary.proxy_status import next_hop_of, status_line
 from perdure.intermediary.shared import Shared
 from perdure.wire.seldom import how_often
 
@@ -277,7 +278,7 @@ class Exchange(Answer):
                 readdress(self._forwarded, other.rules, other.authority)
                 self._seek(False)
                 return
-        self._refuse(row_of_error(error))
+        self._refuse(row_of_error(error), str(error))
 
     # What the origin's side calls.
 
@@ -342,7 +343,8 @@ class Exchange(Answer):
         elif stale and entry.reused and self._leaves_it_to_the_client():
             self._over().abandon_response(reason)
         else:
-            self._refuse(row_of(Reason.INCOMPLETE if answered and reason in GONE else reason))
+            row = row_of(Reason.INCOMPLETE if answered and reason in GONE else reason)
+            self._refuse(row, details or str(reason))
 
     def _leaves_it_to_the_client(self) -> bool:
         """Whether the client hears nothing of a request that was lost, and may send it again.
@@ -352,6 +354,13 @@ class Exchange(Answer):
         """
         return self.origin.settings.on_stale == "close" and self._inbound.protocol.exchanges > 0
 
-    def _refuse(self, row: Row) -> None:
+    def _refuse(self, row: Row, details: str = "") -> None:
         """Answer in the origin's place."""
-        self._over().refuse_with(row)
+        response, rules = self.response, self.origin.rules
+        received = response.status if response is not None else None
+        if rules.says == "detailed":
+            hop = next_hop_of(self.origin.key)
+            said = status_line(rules.pseudonym, row.error, received, hop, details)
+        else:
+            said = status_line(rules.pseudonym, row.error, received)
+        self._over().refuse_with(row, said=said)

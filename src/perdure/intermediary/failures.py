@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from perdure.client.errors import ExchangeError
 from perdure.core import FieldLine, Reason, RemoteViolation, make_line
 from perdure.core.writer import PHRASES
+from perdure.intermediary.proxy_status import status_line
 from perdure.wire.errors import AddressProhibited, CertificateRefused, NameNotFound, TlsFailed, WireError
 
 
@@ -64,6 +65,8 @@ _CAUSES: Final[tuple[tuple[type[WireError], Row], ...]] = (
 """What the wire knows better than a Reason tells."""
 OTHER: Final = Row(502, "connection_terminated", "the exchange with the origin was cut short")
 
+RETRY_AFTER: Final = make_line(b"Retry-After", b"1")
+"""With 503, in seconds: what is full now may have room again soon. RFC 9110 §10.2.3."""
 LOOP: Final = Row(508, "proxy_loop_detected", "this request has passed through this gateway before")
 NO_TUNNEL: Final = Row(501, "http_request_denied", "this gateway opens no tunnels")
 UNKNOWN_EXPECTATION: Final = Row(
@@ -98,7 +101,7 @@ def refusal(violation: RemoteViolation) -> Row:
 
 def proxy_status(row: Row, pseudonym: bytes) -> FieldLine:
     """The Proxy-Status field of an answer, such as `perdure; error=connection_refused`. RFC 9209 §2."""
-    return make_line(b"Proxy-Status", b"%b; error=%b" % (pseudonym, row.error.encode()))
+    return status_line(pseudonym, row.error)
 
 
 def text_of(row: Row) -> str:

@@ -33,6 +33,7 @@ from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
 from perdure.core.writer import block
 from perdure.intermediary.client_hop import ClientHop, Spoken, is_said_of_hops, say_client
+from perdure.intermediary.proxy_status import Said, status_line
 from perdure.server.proxied import Senders
 from perdure.wire.clock import http_date, wall_clock
 
@@ -65,6 +66,7 @@ class Forwarding:
         authorization: what the next hop gets instead of the client's Proxy-Authorization, b"" for none;
             None where that is not for us, and passes.
         upgrade: the protocols, in lower case, that origins are asked to switch to with Upgrade.
+        says: where Proxy-Status is said, and how much.
         may_remember: True if what becomes of a request depends on its own head alone.
     """
 
@@ -78,6 +80,7 @@ class Forwarding:
         "on_request",
         "on_response",
         "pseudonym",
+        "says",
         "spoken",
         "trusted",
         "upgrade",
@@ -96,8 +99,10 @@ class Forwarding:
         absolute: bool = False,
         authorization: bytes | None = None,
         upgrade: Collection[bytes] = (),
+        says: Said = "errors",
     ) -> None:
         self.pseudonym = pseudonym
+        self.says: Said = says
         self.mark = b"%b (%b)" % (pseudonym, mark) if mark else b""
         self.host = host
         self.forwarded = forwarded
@@ -281,12 +286,15 @@ def date_line() -> FieldLine:
     return _date_line_of(int(wall_clock()))
 
 
-def forward_response(response: Response, rules: Forwarding, date: Callable[[], FieldLine]) -> Response:
+def forward_response(
+    response: Response, rules: Forwarding, date: Callable[[], FieldLine], next_hop: str = ""
+) -> Response:
     """The final response as it may go to the client.
 
     Args:
         response: as received; it is not changed.
         date: makes our own Date field, for a response that came without one.
+        next_hop: who gave it, for Proxy-Status; "" where that is not told.
 
     Raises:
         RemoteViolation: with status 502 if it nominates what must not be removed, or as
@@ -308,6 +316,8 @@ def forward_response(response: Response, rules: Forwarding, date: Callable[[], F
     lines = [*forwarded.fields, via_of_response(response, rules)]
     if response.status == 426:
         lines += offer_upgrade([line.value for line in response.fields if line.kind == UPGRADE], rules)
+    if rules.says != "errors":
+        lines.append(status_line(rules.pseudonym, received=response.status, next_hop=next_hop))
     forwarded.fields = lines
     forwarded.facts = gather(HTTP_11, False, lines)
     forwarded.block = block(lines)

@@ -20,6 +20,7 @@ from perdure.intermediary.failures import (
     HOOK_FAILED,
     LOOP,
     NO_TUNNEL,
+    RETRY_AFTER,
     TRACE_WITH_CONTENT,
     UNKNOWN_EXPECTATION,
     Row,
@@ -223,9 +224,12 @@ class GatewayConnection(InboundConnection):
         """Date; we are no origin server, so not Server."""
         return (date_line(),)
 
-    def refuse_with(self, row: Row, fields: Sequence[FieldLine] = ()) -> None:
-        """Answer in the origin's place, saying who failed. RFC 9209 §2.3."""
-        self.refuse(row.status, text_of(row), [self._proxy_status(row), *fields])
+    def refuse_with(self, row: Row, fields: Sequence[FieldLine] = (), said: FieldLine | None = None) -> None:
+        """Answer in the origin's place, saying who failed: in `said`, where more is known. RFC 9209 §2.3."""
+        lines = [said or self._proxy_status(row), *fields]
+        if row.status == 503:
+            lines.append(RETRY_AFTER)
+        self.refuse(row.status, text_of(row), lines)
 
     def _proxy_status(self, row: Row) -> FieldLine:
         return proxy_status(row, self._shared.rules.pseudonym)

@@ -21,6 +21,7 @@ from perdure.intermediary.forwarding import (
     date_line,
     forward_response,
 )
+from perdure.intermediary.proxy_status import next_hop_of
 from perdure.intermediary.remembered import RememberedResponse, remember_response
 from perdure.wire.errors import WireError
 from perdure.wire.handover import hand_over
@@ -106,8 +107,9 @@ class OriginWire(PooledWire):
         again = remembered.forward(response) if remembered is not None else None
         if again is not None:
             return again
-        forwarded = forward_response(response, rules, date_line)
-        if rules.on_response is None:
+        hop = next_hop_of(self.entry.origin) if rules.says == "detailed" else ""
+        forwarded = forward_response(response, rules, date_line, hop)
+        if rules.on_response is None and rules.says == "errors":
             self._remembered = remember_response(response, forwarded)
         return forwarded
 

@@ -62,6 +62,8 @@ class GatewaySettings(TunnelSettings):
     """A network or address whose word on the hops before it is added to, not replaced; unix for sockets."""
     forwarded_fields: Literal["x-forwarded", "forwarded", "both"] = "x-forwarded"
     """How origins are told of the client: X-Forwarded-For, -Proto, -Host, or Forwarded (RFC 7239)."""
+    proxy_status: Literal["errors", "always", "detailed"] = "errors"
+    """Proxy-Status: in answers of our own, in all responses, or there with origins and details (RFC 9209)."""
     origin_ca_file: str | None = None
     """PEM file of the authorities that https origins are verified with; none: the system's."""
     origin_verify: bool = True

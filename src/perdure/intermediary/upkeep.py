@@ -1,4 +1,5 @@
-"""What happens to the origins of a gateway while nobody asks: rests end, shares grow, checks are made.
+"""What happens to the origins of a gateway while nobody asks: rests end, shares grow, checks are made,
+connections are kept ready.
 
 RFC 9110 §3.7.
 """
@@ -10,6 +11,7 @@ from collections.abc import Collection
 
 from perdure.intermediary.checks import Check
 from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.warmth import Warmth
 from perdure.wire.sweep import Sweeper
 
 
@@ -23,35 +25,39 @@ class Upkeep:
             agent: our name in the User-Agent of checks.
         """
         self._agent = agent
-        self._checks: dict[OriginServer, Check | None] = {}
+        self._chores: dict[OriginServer, list[Check | Warmth]] = {}
         self._sweeper: Sweeper | None = None
 
     def look_after(self, origins: Collection[OriginServer]) -> None:
         """Look after these from now on, and no more after others."""
         loop = asyncio.get_running_loop()
         sweeper = self._sweeper = Sweeper.of(loop)
-        for gone in [origin for origin in self._checks if origin not in origins]:
+        for gone in [origin for origin in self._chores if origin not in origins]:
             self._leave(gone)
         for origin in origins:
-            if origin not in self._checks:
+            if origin not in self._chores:
                 sweeper.add(origin.health)
-                check = self._checks[origin] = self._make_check(origin, loop.time())
-                if check is not None:
-                    sweeper.add(check)
+                self._chores[origin] = self._make_chores(origin, loop.time())
+                for chore in self._chores[origin]:
+                    sweeper.add(chore)
 
     def end(self) -> None:
         """Look after nobody any more."""
-        for origin in list(self._checks):
+        for origin in list(self._chores):
             self._leave(origin)
 
-    def _make_check(self, origin: OriginServer, now: float) -> Check | None:
+    def _make_chores(self, origin: OriginServer, now: float) -> list[Check | Warmth]:
+        chores: list[Check | Warmth] = []
         settings = origin.health.settings
-        return Check(origin, settings, self._agent, now) if settings.health_path is not None else None
+        if settings.health_path is not None:
+            chores.append(Check(origin, settings, self._agent, now))
+        if origin.settings.min_idle:
+            chores.append(Warmth(origin, origin.settings.min_idle, now))
+        return chores
 
     def _leave(self, origin: OriginServer) -> None:
         assert self._sweeper is not None
         self._sweeper.remove(origin.health)
-        check = self._checks.pop(origin)
-        if check is not None:
-            self._sweeper.remove(check)
-            check.stop()
+        for chore in self._chores.pop(origin):
+            self._sweeper.remove(chore)
+            chore.stop()
