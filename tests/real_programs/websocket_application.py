@@ -10,7 +10,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-
 PAGE = """<!doctype html><title>perdure</title><p id="result">waiting</p><img src="/while"><script>
 const socket = new WebSocket(location.href.replace("http", "ws") + "echo", ["other", "chat"]);
 const heard = [];
