@@ -250,3 +250,34 @@ def test_stale_connection_is_no_failure_of_the_origin(play: Play) -> None:
         assert stage.gateway.statistics().servers[0].failures == 0
 
     play(scene)
+
+
+@pytest.mark.row("S16")
+def test_request_of_a_stale_connection_goes_to_another_origin_if_its_own_is_gone(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        leaving = await RawListener.listen(stage.network)
+        to = [f"http://{one.host}:{one.port}" for one in (leaving, stage.origin)]
+        async with Gateway(to, "127.0.0.1:0", network=stage.network, balance="round-robin") as gateway:
+            client = await Stage(stage.network, stage.origin, gateway).client()
+            peers = []
+            for listener in (leaving, stage.origin):
+                client.send(GET)
+                peers.append(await listener.accept())
+                await peers[-1].receive_until(b"\r\n\r\n")
+                peers[-1].send(OK)
+                await answer(client)
+            client.send(GET)
+            await peers[0].receive_until(b"\r\n\r\n")
+            leaving.close()
+            await leaving.listener.wait_closed()
+            peers[0].abort()
+            again = await stage.origin.accept()
+            await again.receive_until(b"\r\n\r\n")
+            again.send(OK)
+            assert status((await answer(client))[0]) == 200
+            first, _ = gateway.statistics().servers
+            assert first.condition == "resting"
+            client.abort()
+            await client.wait_lost()
+
+    play(scene)

@@ -264,19 +264,18 @@ class Exchange(Answer):
             wire.deadline = wire.now() + wire.read_timeout
 
     def _refused(self, error: ExchangeError) -> None:
-        """There is no connection. Nothing was sent, so another origin may be asked."""
+        """There is no connection. Nothing was sent, this time, so another origin may be asked."""
         self._lease = None
         if times := self._shared.failed_dials.note((self.origin, error.reason), self._inbound.now()):
             logger.warning("%s: %s%s", self.origin, error, how_often(times))
         if error.reason in _NOT_CONNECTED:
             self.origin.health.failed(self._inbound.now(), unreachable=True)
-        if error.reason in _NOT_CONNECTED and not self._retried:
             tried = self._tried = [*(self._tried or ()), self.origin]
             other = self._shared.destinations.another(self.origin, tried)
             if other is not None:
                 self._move_to(other)
                 readdress(self._forwarded, other.rules, other.authority)
-                self._seek(False)
+                self._seek(self._retried)
                 return
         self._refuse(row_of_error(error), str(error))
 
