@@ -23,7 +23,7 @@ import uvloop
 
 from perdure.intermediary.gateway import Gateway
 
-REQUESTS = 2000
+REQUESTS = 200
 CLIENTS = 8
 FIELDS = b"""\
 Host: 127.0.0.1:8000
@@ -147,7 +147,7 @@ CASES = {
 def main() -> None:
     """Print the least of the rounds for each case."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--case", default="", help="cases whose name holds this")
     options = parser.parse_args()
     for name, (request, response) in CASES.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perdure.core.fields import FieldLine, parse_line
+from perdure.core.fields import parse_line
 from perdure.core.likeness import Likeness
 
 
@@ -15,11 +15,10 @@ def likeness(earlier_lines: list[bytes], lines: list[bytes]) -> Likeness | None:
     return Likeness.of(earlier, fields, lines)
 
 
-def differing(alike: Likeness | None, octets: bytes) -> FieldLine | None:
-    """The field that differs in a head of these fields."""
+def value(alike: Likeness | None, octets: bytes) -> bytes | None:
+    """That of the field that differs in a head of these fields."""
     assert alike is not None
-    fields = alike.fields_of(b"GET / HTTP/1.1\r\n" + octets, 5)
-    return None if fields is None else fields[alike.place]
+    return alike.value_of(b"GET / HTTP/1.1\r\n" + octets, 5)
 
 
 def test_first_last_and_only_field() -> None:
@@ -29,12 +28,10 @@ def test_first_last_and_only_field() -> None:
         ([b"X: 1"], [b"X: 2"], b"X:3 \r\n\r\n"),
     ):
         alike = likeness(lines, others)
-        line = differing(alike, octets)
+        assert value(alike, octets) == b"3"
         assert alike is not None
-        assert line == parse_line(b"X: 3")
-        fields = alike.fields_of(b"GET /a HTTP/1.1\r\n" + octets, 6)
         expected = [b"X: 3" if other.startswith(b"X") else other for other in others]
-        assert fields == [parse_line(octets) for octets in expected]
+        assert alike.with_value(b"3") == [parse_line(octets) for octets in expected]
 
 
 def test_heads_that_differ_in_more_than_one_value_have_no_likeness() -> None:
@@ -46,6 +43,6 @@ def test_heads_that_differ_in_more_than_one_value_have_no_likeness() -> None:
 
 def test_what_stands_before_and_behind_the_value_may_not_overlap() -> None:
     alike = likeness([b"A: 1", b"X: 1"], [b"A: 1", b"X: 2"])
-    assert differing(alike, b"A: 1\r\nX:\r\n\r\n") == parse_line(b"X:")
-    assert differing(alike, b"A: 1\r\nX:\r\n") is None
-    assert differing(alike, b"A: 1\r\nX: 1\r\nB: 1\r\n\r\n") is None
+    assert value(alike, b"A: 1\r\nX:\r\n\r\n") == b""
+    assert value(alike, b"A: 1\r\nX:\r\n") is None
+    assert value(alike, b"A: 1\r\nX: 1\r\nB: 1\r\n\r\n") is None

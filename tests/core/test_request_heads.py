@@ -181,6 +181,11 @@ def test_heads_that_differ_in_one_value_are_told_apart_by_it_alone() -> None:
         b"GET /4 HTTP/1.2\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
         b"GET  /4 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
         b"GET /4 5 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
+        b"GET /\xe4 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
+        b"GET /\x7f HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
+        b"GET /\0 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
+        b"GET /4 HTTP/1.1\r\nHost: a\r\nX-Id: \x7f\r\nB: 2\r\n\r\n",
+        b"GET /4 HTTP/1.1 \r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
         b"GET /4#5 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
         b"GET /4\r\nA: HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
         b"GET http://a/4 HTTP/1.1\r\nHost: a\r\nX-Id: 4\r\nB: 2\r\n\r\n",
@@ -263,3 +268,14 @@ def test_each_head_reads_as_it_would_alone(
         assert (request.method, request.target, request.version) == expected[:3]
         assert list(request.fields) == list(expected[3])
         assert request.facts is expected[4]
+
+
+@given(st.binary(max_size=3), st.binary(max_size=3))
+def test_every_octet_of_target_and_value_is_judged_as_in_a_head_alone(target: bytes, value: bytes) -> None:
+    heads = learned()
+    octets = b"GET /%b HTTP/1.1\r\nHost: a\r\nX-Id: %b\r\nB: 2\r\n\r\n" % (target, value)
+    request = heads.like(octets)
+    if request is not None:
+        alone = request_head(octets[:-4], Limits())
+        assert (request.method, request.target, request.version) == alone[:3]
+        assert list(request.fields) == list(alone[3])

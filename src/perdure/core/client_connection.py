@@ -100,9 +100,9 @@ class ClientConnection(ClientRepeats):
                 self._count_interim()
                 events.append(Interim(status, fields, phrase))
                 continue
-            method, sent, offered = self._outstanding[0]
+            method, sent, asked = self._outstanding[0]
             if status == 101:
-                _check_switch(fields, offered)
+                _check_switch(fields, asked.fields)
             framing = self.response_framing = response_framing(facts, status, method)
             self.reason = self._decide(facts, sent, framing)
             if self.kept_by_option or b"keep-alive" in sent.options:
@@ -190,7 +190,7 @@ class ClientConnection(ClientRepeats):
             self.reason = None
             self._interims = self._stray = 0
         self._close_sent = closes
-        self._outstanding.append((head.method, sent, head.fields))
+        self._outstanding.append((head.method, sent, head))
         self._begin_sending(outgoing, length is not None)
         return octets
 

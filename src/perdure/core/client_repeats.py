@@ -11,12 +11,11 @@ RFC 9112 §9.2 (association), §9.3 (persistence).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from perdure.core.connection import Connection
 from perdure.core.events import Data, Event, Request, Response
-from perdure.core.fields import Facts, FieldLine
+from perdure.core.fields import Facts
 from perdure.core.framing import FramingKind
 from perdure.core.limits import Limits
 from perdure.core.persistence import NextHop, Role
@@ -60,7 +59,7 @@ class ClientRepeats(Connection):
         super().__init__(Role.CLIENT, limits, terms)
         self._before: Before | None = None
         self.next_hop = _ORIGIN
-        self._outstanding: deque[tuple[bytes, Facts, Sequence[FieldLine]]] = deque()
+        self._outstanding: deque[tuple[bytes, Facts, Request]] = deque()
         self._close_sent = False
         self._interims = 0
         self._stray = 0
@@ -154,7 +153,7 @@ class ClientRepeats(Connection):
                 octets, self._outgoing, sent, self._close_sent = said
                 self.reason = None
                 self._interims = self._stray = 0
-                self._outstanding.append((head.method, sent, head.fields))
+                self._outstanding.append((head.method, sent, head))
                 self.own_state = _DONE
                 return octets + content if content else octets
         return super().send_whole(head, content)
@@ -198,6 +197,6 @@ class ClientRepeats(Connection):
         octets, self._outgoing, sent, self._close_sent = said
         self.reason = None
         self._interims = self._stray = 0
-        self._outstanding.append((head.method, sent, head.fields))
+        self._outstanding.append((head.method, sent, head))
         self.own_state = _DONE
         return octets

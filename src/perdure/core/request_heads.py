@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from operator import ne
 from typing import Final
 
-from perdure.core.events import Request
+from perdure.core.events import LikeRequest, Request
 from perdure.core.fields import (
     HTTP_11,
     ORDINARY,
@@ -33,7 +33,8 @@ from perdure.core.fields import (
 from perdure.core.heads import REMEMBERED_START_LINE_OCTETS, remembered_request_line, request_head
 from perdure.core.likeness import END_OF_START_LINE, Likeness
 from perdure.core.limits import Limits
-from perdure.core.syntax import TARGET
+
+SLASH: Final = ord("/")
 
 REMEMBERED_BLOCK_OCTETS: Final = 2048
 """Field lines of one head, remembered for the next one of the same connection."""
@@ -99,27 +100,34 @@ class RequestHeads:
 
         RFC 9112 §3, §5.
         """
-        before, base = self.request, self._base
-        if before is None or base is None or len(octets) > self._most or self._version != HTTP_11:
+        before, base, latest = self.request, self._base, self.octets
+        if before is None or base is None or latest is None or self._version != HTTP_11:
             return None
         method = before.method
         begins = len(method) + 1
-        ends = octets.find(END_OF_START_LINE, begins, self._longest)
-        # CONNECT, of which another form is expected, never had a target that begins so.
-        if ends < 0 or before.target[:1] != b"/" or not octets.startswith(method):
+        # CONNECT, of which another form is expected, never had a target that begins with a slash.
+        if (
+            octets[: begins + 1] != latest[: begins + 1]
+            or octets[begins] != SLASH
+            or len(octets) > self._most
+        ):
             return None
-        if octets[begins - 1 : begins + 1] != b" /" or TARGET.fullmatch(octets, begins, ends) is None:
+        ends = octets.find(b" ", begins, self._longest)
+        target = octets[begins:ends]
+        # What is printable, no space, and no fragment is a target: a pattern would cost 0.6 µs.
+        if ends < 0 or b"#" in target or not target.isascii() or not str(target, "ascii").isprintable():
             return None
         likeness = self._likeness
-        fields: Sequence[FieldLine] | None = None
-        if likeness is not None:
-            fields = likeness.fields_of(octets, ends)
-        if fields is None:
+        value = likeness.value_of(octets, ends) if likeness is not None else None
+        if value is not None and likeness is not None:
+            request: Request = LikeRequest(method, target, self._facts, likeness, value)
+        else:
             start, began = ends + len(END_OF_START_LINE), self._start
             if len(octets) - start != len(base) - began or not octets.endswith(base[began:]):
                 return None
-            fields = self._fields
-        request = Request(method, octets[begins:ends], fields, HTTP_11, self._facts)
+            if not octets.startswith(END_OF_START_LINE, ends):
+                return None
+            request = Request(method, target, self._fields, HTTP_11, self._facts)
         request.likeness = likeness
         self.octets, self.request = octets, request
         return request

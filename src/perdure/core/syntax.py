@@ -24,9 +24,6 @@ FIELD_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+):([\t\x20-\x7e\x80-\x
 # 9112 §3: request-line = method SP request-target SP HTTP-version; a fragment (#) is never sent.
 REQUEST_LINE: Final = re.compile(rb"(" + TOKEN_OCTETS + rb"+) ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])")
 
-# The same without the rest of its line: what may stand between two SP.
-TARGET: Final = re.compile(rb"[\x21\x22\x24-\x7e]+")
-
 # 9112 §4: status-line = HTTP-version SP status-code SP [ reason-phrase ]. Some servers leave
 # out the last SP; a client loses nothing by taking that.
 STATUS_LINE: Final = re.compile(rb"HTTP/([0-9])\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from perdure.core import HTTP_11, Request, Response
+from perdure.core.events import LikeRequest
 from perdure.core.keepalive import NO_HINTS, parse
 from perdure.core.likeness import Likeness
 from perdure.core.saying import Saying, saying_of
@@ -29,7 +30,7 @@ class RememberedRequest:
     in its target, or in the value of one field that is copied, only that is put into what was sent before.
     """
 
-    __slots__ = ("_forwarded", "_likeness", "_place", "_received", "_rules", "_said_to_others", "_saying")
+    __slots__ = ("_forwarded", "_likeness", "_received", "_rules", "_said_to_others", "_saying")
 
     def __init__(self, request: Request, forwarded: Request, rules: Forwarding) -> None:
         # Always a pair: what became of the one is the other.
@@ -37,9 +38,8 @@ class RememberedRequest:
         self._forwarded = forwarded
         self._rules = rules
         self._said_to_others: Saying | None = None  # of these fields, to other targets
-        # Of heads that are alike: where what differs is among the fields forwarded, and how they are said.
+        # How heads that are alike are said.
         self._likeness: Likeness | None = None
-        self._place = 0
         self._saying: Saying | None = None
         forwarded.prepared = {}
 
@@ -60,24 +60,30 @@ class RememberedRequest:
         if request.fields is not received.fields and request.fields != received.fields:
             return None
         before = self._forwarded
-        again = Request(
-            request.method, request.target, before.fields, HTTP_11, before.facts, request.framing, request.end
-        )
-        again.prepared = {}
+        saying = None
         if request.end:
             saying = self._said_to_others = self._said_to_others or saying_of(before)
-            if saying is not None:
-                saying.prepare(again)
+        if saying is not None:
+            again = saying.to(request.target)
+        else:
+            again = Request(
+                request.method,
+                request.target,
+                before.fields,
+                HTTP_11,
+                before.facts,
+                request.framing,
+                request.end,
+            )
+            again.prepared = {}
         self._received, self._forwarded = request, again
         return again
 
     def _forward_like(self, request: Request, likeness: Likeness) -> Request:
-        before, saying = self._forwarded, self._saying
+        saying = self._saying
         assert saying is not None
-        fields = [*before.fields]
-        line = fields[self._place] = request.fields[likeness.place]
-        again = Request(request.method, request.target, fields, HTTP_11, before.facts)
-        saying.prepare(again, line)
+        value = request.value if type(request) is LikeRequest else request.fields[likeness.place].value
+        again = saying.like(request.target, value)
         self._received, self._forwarded = request, again
         self._said_to_others = None
         return again
@@ -93,12 +99,10 @@ class RememberedRequest:
             return False
         if any([one != other for one, other in zip(fields, request.fields, strict=True) if one is not line]):
             return False
-        forwarded = self._forwarded
-        places = [number for number, sent in enumerate(forwarded.fields) if sent is line]
-        saying = saying_of(forwarded, line)
-        if saying is None or len(places) != 1:
+        saying = saying_of(self._forwarded, line)
+        if saying is None:
             return False
-        self._likeness, self._place, self._saying = likeness, places[0], saying
+        self._likeness, self._saying = likeness, saying
         return True
 
 
