@@ -166,3 +166,50 @@ def test_state_of_the_lifespan_is_copied_for_each_request(play: Play) -> None:
 def test_targets() -> None:
     assert split_target(b"/a?b?c") == ("/a", b"/a", b"b?c")
     assert split_target(b"*") == ("*", b"*", b"")
+
+
+def numbered(target: bytes, *fields: bytes) -> bytes:
+    return (
+        b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n" + b"".join(b"%b\r\n" % one for one in fields) + b"\r\n"
+    )
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_headers_are_those_of_the_request_whatever_the_ones_before_said(
+    play_in_time: Play, together: bool
+) -> None:
+    said: list[list[bytes]] = [
+        [b"X-Id: 1", b"Accept: a"],
+        [b"X-Id: 2", b"Accept: a"],
+        [b"X-Id: 3", b"Accept: a"],
+        [b"X-Id: 3", b"Accept: a"],
+        [b"X-Id: 4", b"Accept: a"],
+        [b"X-Id: 4", b"Accept: b"],
+        [b"X-Id: 5", b"Accept: b"],
+        [b"X-Id: 6"],
+        [b"Accept: b", b"X-Id: 7"],
+        [b"Accept: b", b"X-Id: 8"],
+        [b"Accept: b", b"X-Id: 9"],
+    ]
+    targets = [b"/1", b"/2?q", b"/3", b"/3", b"/4", b"http://b/5", b"/6", b"/7", b"/8", b"/9", b"/10"]
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        scope["headers"].append((b"x-id", b"mine"))  # after its answer; it is its own list
+
+    async def scene(network: Network) -> None:
+        application = Heard(script)
+        requests = [numbered(target, *fields) for target, fields in zip(targets, said, strict=True)]
+        async with serving(network, application) as stand:
+            peer = await stand.dial()
+            for octets in [b"".join(requests)] if together else requests:
+                peer.send(octets)
+                for _ in range(octets.count(b"GET ")):
+                    await answer_from(peer)
+        for scope, target, fields in zip(application.scopes, targets, said, strict=True):
+            host = (b"host", b"b" if target.startswith(b"http") else b"a")
+            pairs = [tuple(one.lower().split(b": ")) for one in fields]
+            assert scope["headers"] == [host, *pairs, (b"x-id", b"mine")]
+            assert scope["raw_path"] == (target.removeprefix(b"http://b").partition(b"?")[0])
+
+    play_in_time(scene)

@@ -183,7 +183,7 @@ class ServerRepeats(Connection):
             or self.own_state is not _DONE
             or self.peer_state is not _DONE
             or self.half_closed
-            or reader.waiting_octets
+            or reader.start < len(reader.buffer)
         ):
             return False
         self.exchanges += 1

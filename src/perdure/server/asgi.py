@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from perdure.core import HTTP_10, HTTP_11, FieldLine, Reason, Request
 from perdure.core.heads import authority, origin_form
+from perdure.core.likeness import Likeness
 from perdure.server.exchange import AsgiExchange
 from perdure.server.handshake import handshake_fault, wants_websocket
 from perdure.server.pipeline import PipelinedConnection
@@ -57,13 +58,14 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
 class AsgiConnection(PipelinedConnection):
     """A client's connection whose requests an ASGI application answers."""
 
-    __slots__ = ("_fields", "_scope", "_state")
+    __slots__ = ("_fields", "_likeness", "_scope", "_state")
 
     def __init__(self, registry: Registry, application: Application, state: dict[str, Any] | None) -> None:
         super().__init__(registry, application)
         self._state = state
         self._scope: dict[str, Any] = {}  # of the latest request
-        self._fields: Sequence[FieldLine] | None = None
+        self._fields: Sequence[FieldLine] | None = None  # of which the scope's headers are
+        self._likeness: Likeness | None = None
 
     def wire_opened(self) -> None:
         """Prepare what all scopes of this connection share."""
@@ -151,10 +153,14 @@ class AsgiConnection(PipelinedConnection):
             # 9112 §3.2.2: the authority of an absolute-form target replaces Host (R20).
             host = (b"host", authority(target, request.facts))
             scope["headers"] = [host, *[line[5] for line in fields if line[1] != b"host"]]
-            self._fields = None
+            self._fields = self._likeness = None
         elif fields is not self._fields:  # the same as last time, mostly: 0.1 µs for ten instead of 0.7
-            scope["headers"] = [line[5] for line in fields]
-            self._fields = fields
+            likeness = request.likeness
+            if likeness is not None and likeness is self._likeness:
+                scope["headers"][likeness.place] = fields[likeness.place][5]
+            else:
+                scope["headers"] = [line[5] for line in fields]
+            self._fields, self._likeness = fields, likeness
 
     def content_arrived(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
         """Hand request content to the application; pause while it takes none."""

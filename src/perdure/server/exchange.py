@@ -79,7 +79,7 @@ class AsgiExchange:
 
     def __init__(self, connection: AsgiConnection, request: Request) -> None:
         self.request = request
-        self.task: asyncio.Task[None]
+        self.task: asyncio.Task[None] | None = None
         self._connection = connection
         self._stage = NOTHING
         self._disconnected = False
@@ -156,6 +156,9 @@ class AsgiExchange:
         head = self._head
         if head is not None:
             if last and self._trailers is None:
+                if connection.driver is None and connection.respond_again(head, octets):
+                    self._finish()
+                    return
                 written = connection.protocol.send_whole(head, octets)  # raises before anything is sent
                 self._finish()
                 connection.finish(written)

@@ -193,11 +193,12 @@ async def drive(
     connection: PipelinedConnection, exchange: AsgiExchange, scope: Scope, variables: contextvars.Context
 ) -> None:
     """Run the application on a request, and on those behind it; answer for it where it does not."""
-    task, application = asyncio.current_task(), connection.application
-    assert task is not None
-    exchange.task = task
+    application, task = connection.application, exchange.task
+    if task is None:  # it began at once (eager tasks)
+        exchange.task = task = asyncio.current_task()
+        assert task is not None
     upcoming: tuple[AsgiExchange, Scope] | None
-    if connection.driver is None and connection.shares_tasks and connection.protocol.waiting_octets:
+    if connection.driver is None and connection.protocol.waiting_octets and connection.shares_tasks:
         connection.lead(task, variables)
     try:
         while True:
