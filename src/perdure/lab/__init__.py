@@ -21,7 +21,7 @@
 | `backend_loopback`   | for who may not make namespaces                                                    |
 |                      | **What happened**                                                                  |
 | `lanes`              | `Timeline`, `Lane`, `Crossing`: each connection, from both its ends                |
-| `packets`            | frames read as lanes, and written as pcap                                          |
+| `packets`, `flights` | frames read as lanes, and written as pcap; what left before it was acknowledged    |
 | `timeline`, `picture`| an act as text, as SVG                                                             |
 | `perform`            | plays a scenario on a backend; `Outcome`                                           |
 | `report`, `figures`  | a page with everything, for a browser; the same for machines                       |
