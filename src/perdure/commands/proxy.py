@@ -98,8 +98,8 @@ COMMAND: Final = Command(
     help="Forward for clients that are told to use it: http by absolute-form, everything else by CONNECT.\n\n"
     "It goes to public addresses only, unless --allow says more. The settings toward origins begin with "
     "--origin. SIGTERM and SIGINT drain: closes are announced, exchanges under way finish, tunnels end "
-    "within --drain-timeout, and the exit status is 0. SIGHUP reads the configuration again; what is "
-    "under way by the old one ends in the same way.",
+    "within --drain-timeout, and the exit status is 0. SIGHUP reads the configuration again: one "
+    "process goes on with other rules and the same clients and tunnels, workers are replaced one by one.",
     example="perdure proxy --bind 127.0.0.1:3128 --allow 10.0.0.0/8 --connect-ports 443,8443",
     run=run,
 )

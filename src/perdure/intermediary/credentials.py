@@ -73,6 +73,10 @@ class Credentials:
             checking.add_done_callback(lambda done: self._checked(mark, done))
         return checking
 
+    def retire(self) -> None:
+        """Begin no further check; those who wait are told."""
+        self._threads.shutdown(wait=False)
+
     def close(self) -> None:
         """Check nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)

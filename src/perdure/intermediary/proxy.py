@@ -11,10 +11,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from perdure.client.loop_dialling import LoopDialler
 from perdure.client.proxies import read_proxy
+from perdure.client.settings import ClientSettings
 from perdure.client.urls import NextProxy, Origin
 from perdure.core import Reason, RemoteViolation, Response, Role
 from perdure.core.fields import HTTP_11, gather
@@ -32,6 +33,7 @@ from perdure.intermediary.outbound import OriginConnection, OriginWire
 from perdure.intermediary.passwords import read_users
 from perdure.intermediary.proxied import ProxyConnection, ProxyShared
 from perdure.intermediary.proxy_settings import ProxySettings, split_proxy_settings
+from perdure.intermediary.statistics import together
 from perdure.intermediary.targets import Targets
 from perdure.intermediary.tunnel import FarWire
 from perdure.intermediary.tunnels import Tunnels
@@ -107,6 +109,27 @@ class ProxySide(OriginSide):
         return self._kind(self.pool, self.rules, OriginConnection(self.limits, self.terms))
 
 
+class Plan(NamedTuple):
+    """What a proxy is told."""
+
+    own: ProxySettings
+    client: ClientSettings
+    on_request: RequestHook | None
+    on_response: ResponseHook | None
+    secured: bool
+    """Whether clients speak TLS with it."""
+
+
+class Arranged(NamedTuple):
+    """What follows from that: the connections to origins, and what each client's connection uses."""
+
+    side: OriginSide
+    rules: Forwarding
+    targets: Targets
+    connector: Connector
+    credentials: Credentials | None
+
+
 class Proxy(ListeningServer):
     """A forward proxy.
 
@@ -142,21 +165,45 @@ class Proxy(ListeningServer):
         super().__init__(server, bind, tls_cert=tls_cert, tls_key=tls_key, network=network, sockets=sockets)
         self.registry.role = Role.PROXY
         self.registry.terms.proxy_connection_honoured = own.proxy_connection == "honour"
-        parent = None if own.parent is None else read_proxy(own.parent)
         hooks = load_hook("on_request", on_request), load_hook("on_response", on_response)
-        rules = _rules(own, parent, *hooks)
-        access = Access(own.allow, own.deny)
-        # The parent may be anywhere; where it goes is its own affair.
-        outward = self._network.guarded(access.permits) if parent is None else self._network
-        tls = _origin_tls(own, parent, tls_cert is not None)
-        kind = DirectWire if parent is None else ParentWire if own.parent_credentials == "own" else OriginWire
-        self._side = ProxySide(kind, client, rules, outward, tls)
+        self._plan = Plan(own, client, *hooks, tls_cert is not None)
         tunnels = Tunnels(own.tunnel_timeout)
-        dialler = LoopDialler(client, outward, lambda origin: FarWire(tunnels, client.write_timeout), tls)
-        targets = Targets(access, self._side, None if parent is None else _asked(parent, self._side))
-        connector = Connector(access, own.ports(), rules, dialler, parent)
-        credentials = Credentials(read_users(own.auth)) if own.auth else None
-        self._shared = ProxyShared(self.registry, rules, targets, tunnels, connector, credentials)
+        self._mark = secrets.token_hex(3).encode()
+        arranged = arrange(self._plan, self._network, tunnels, self._mark)
+        self._side = arranged.side
+        self._former: list[OriginSide] = []
+        self._shared = ProxyShared(
+            self.registry, arranged.rules, arranged.targets, tunnels, arranged.connector, arranged.credentials
+        )
+
+    def adopt(self, successor: ListeningServer) -> bool:
+        """Go on with the rules and settings of another proxy, which was not started.
+
+        Connections of clients stay, and so do tunnels. Those to origins do not, since where they lead may no
+        longer be allowed: each ends with its exchange, or with its idle time.
+
+        Returns:
+            False, and nothing has changed, if TLS or PROXY protocol toward clients would begin or end.
+
+        Raises:
+            TlsSettings: a file of TLS cannot be used; nothing has changed.
+        """
+        if not isinstance(successor, Proxy):
+            return False
+        shared, plan = self._shared, successor._plan
+        arranged = arrange(plan, self._network, shared.tunnels, self._mark)
+        if not self._adopt_settings(successor):
+            return False
+        self._former = [
+            former for former in (*self._former, self._side) if former.pool.statistics().connections
+        ]
+        self._plan, self._side = plan, arranged.side
+        shared.tunnels.timeout = plan.own.tunnel_timeout
+        if shared.credentials is not None:
+            shared.credentials.retire()
+        shared.rules, shared.destinations = arranged.rules, arranged.targets
+        shared.connector, shared.credentials = arranged.connector, arranged.credentials
+        return True
 
     def make_connection(self) -> ProxyConnection:
         """Make the wire of one accepted connection."""
@@ -168,7 +215,8 @@ class Proxy(ListeningServer):
         if self._shared.credentials is not None:
             self._shared.credentials.close()
         await self._shared.tunnels.aclose()
-        await self._side.pool.aclose()
+        for side in self._side, *self._former:
+            await side.pool.aclose()
 
     def statistics(self) -> ProxyStatistics:
         """Count what there is and what was."""
@@ -181,24 +229,41 @@ class Proxy(ListeningServer):
             registry.requests,
             dict(registry.closes),
             self._shared.retried,
-            self._side.pool.statistics(),
+            together([side.pool.statistics() for side in (self._side, *self._former)]),
         )
 
 
-def _rules(
-    own: ProxySettings,
-    parent: NextProxy | None,
-    on_request: RequestHook | None,
-    on_response: ResponseHook | None,
-) -> Forwarding:
+def arrange(plan: Plan, network: Network, tunnels: Tunnels, mark: bytes) -> Arranged:
+    """Make what a proxy works with; `mark` is its own in Via.
+
+    Raises:
+        TlsSettings: a file of TLS cannot be used.
+    """
+    own, client = plan.own, plan.client
+    parent = None if own.parent is None else read_proxy(own.parent)
+    rules = _rules(plan, parent, mark)
+    access = Access(own.allow, own.deny)
+    # The parent may be anywhere; where it goes is its own affair.
+    outward = network.guarded(access.permits) if parent is None else network
+    tls = _origin_tls(plan, parent)
+    kind = DirectWire if parent is None else ParentWire if own.parent_credentials == "own" else OriginWire
+    side = ProxySide(kind, client, rules, outward, tls)
+    dialler = LoopDialler(client, outward, lambda origin: FarWire(tunnels, client.write_timeout), tls)
+    targets = Targets(access, side, None if parent is None else _asked(parent, side))
+    connector = Connector(access, own.ports(), rules, dialler, parent)
+    return Arranged(side, rules, targets, connector, Credentials(read_users(own.auth)) if own.auth else None)
+
+
+def _rules(plan: Plan, parent: NextProxy | None, mark: bytes) -> Forwarding:
+    own = plan.own
     authorization = b"" if parent is None else parent.authorization
     return Forwarding(
         own.pseudonym.encode("ascii"),
-        secrets.token_hex(3).encode(),
+        mark,
         "keep",
         own.forwarded,
-        on_request,
-        on_response,
+        plan.on_request,
+        plan.on_response,
         own.forwarded_fields,
         absolute=parent is not None,
         authorization=None if own.parent_credentials == "client" else authorization,
@@ -211,8 +276,8 @@ def _asked(parent: NextProxy, side: OriginSide) -> OriginServer:
     return OriginServer(key, key.authority.encode("ascii"), side)
 
 
-def _origin_tls(own: ProxySettings, parent: NextProxy | None, secured: bool) -> TlsContext | None:
+def _origin_tls(plan: Plan, parent: NextProxy | None) -> TlsContext | None:
     """The context for an https parent, and for https origins that are not asked for with CONNECT."""
-    if not secured and (parent is None or parent.scheme != "https"):
+    if not plan.secured and (parent is None or parent.scheme != "https"):
         return None
-    return client_context(verify=own.origin_verify, ca_file=own.origin_ca_file)
+    return client_context(verify=plan.own.origin_verify, ca_file=plan.own.origin_ca_file)
