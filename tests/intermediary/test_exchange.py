@@ -95,6 +95,28 @@ def test_origin_of_http_10_gets_no_chunks_but_a_length(play: Play) -> None:
 
 
 @pytest.mark.row("R46")
+@pytest.mark.row("R46", "R149")
+def test_connection_that_ends_while_content_is_gathered_for_it_costs_no_request(play: Play) -> None:
+    """Looked at right before the first octet, not when the request began (varnish #3633)."""
+
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked()
+        inner.send(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+        await answer(client)
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        inner.close()
+        await inner.receive_all()
+        client.send(b"0\r\n\r\n")
+        fresh = await stage.origin.accept()
+        assert b"Content-Length: 5\r\n" in await fresh.receive_until(b"\r\n\r\n")
+        assert await fresh.receive_exactly(5) == b"hello"
+        fresh.send(OK)
+        assert status((await answer(client))[0]) == 200
+        assert b"POST" not in inner.received
+
+    play(scene)
+
+
 def test_too_much_content_of_unknown_length_for_an_origin_of_http_10_needs_a_length(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         client, inner, _ = await stage.asked()

@@ -220,7 +220,7 @@ class Exchange(Answer):
                     wire.pause_reading()
                 return
         if wire.spent() or not protocol.persists:  # it ended on its way to us
-            self.origin_failed(Reason.PEER_CLOSED)
+            self.origin_failed(Reason.PEER_CLOSED, written=0)
             return
         try:
             if upload is None:
@@ -302,14 +302,14 @@ class Exchange(Answer):
         """
         return self._may_retry(Reason.IDLE_408, False)
 
-    def _may_retry(self, reason: Reason, answered: bool) -> bool:
+    def _may_retry(self, reason: Reason, answered: bool, written: int = 1) -> bool:
         if reason not in GONE or self.wire is None or not self.origin.pool.settings.retry:
             return False
         sent, upload = self._forwarded, self._upload
         failure = Failure(
             sent.method,
             self.wire.entry.reused,
-            1,  # a pooled connection is looked at before it is used, so something was written
+            written,
             answered,
             upload is None or upload.pieces is not None,
             sent.facts.idempotency_key,
@@ -317,11 +317,15 @@ class Exchange(Answer):
         )
         return may_retry(failure).allowed
 
-    def origin_failed(self, reason: Reason, details: str = "") -> None:
-        """The connection to the origin broke, or what came over it cannot be forwarded."""
+    def origin_failed(self, reason: Reason, details: str = "", written: int = 1) -> None:
+        """The connection to the origin broke, or what came over it cannot be forwarded.
+
+        Args:
+            written: 0 where the connection was found broken before anything was written.
+        """
         answered = self.answered and reason is not Reason.IDLE_408
         stale = reason in GONE and not answered
-        retry = self._may_retry(reason, answered)
+        retry = self._may_retry(reason, answered, written)
         entry = self._detach().entry
         pool = self.origin.pool
         logger.warning("%s, connection %d: %s", self.origin, entry.number, f"{reason} {details}".rstrip())
