@@ -57,12 +57,12 @@ def test_file_and_flags_know_the_same_names_and_defaults() -> None:
 
 def test_tunnels_are_for_websockets_and_for_an_hour_unless_set() -> None:
     own = split_settings({}).gateway
-    assert (own.upgrade, own.tunnel_timeout) == (("websocket",), 3600.0)
+    assert (own.protocols(), own.tunnel_timeout) == ([b"websocket"], 3600.0)
     own = split_settings({"upgrade": ["WebSocket", "TLS/1.0", "tcp"], "tunnel_timeout": None}).gateway
-    assert (own.upgrade, own.tunnel_timeout) == (("websocket", "tls/1.0", "tcp"), None)
-    assert split_settings({"upgrade": []}).gateway.upgrade == ()
+    assert (own.protocols(), own.tunnel_timeout) == ([b"websocket", b"tls/1.0", b"tcp"], None)
+    assert split_settings({"upgrade": []}).gateway.protocols() == []
     (own, *_) = GATEWAY.build(GATEWAY.parse({"upgrade": ["none"], "tunnel_timeout": "none"}))
-    assert (own.upgrade, own.tunnel_timeout) == ((), None)
+    assert (own.protocols(), own.tunnel_timeout) == ([], None)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,6 @@ def make_rules(key: SideKey, mark: bytes) -> Forwarding:
         key.on_response,
         own.forwarded_fields,
         Senders(own.trusted, "trusted"),
-        upgrade=[protocol.encode("ascii") for protocol in own.upgrade],
+        upgrade=own.protocols(),
         says=own.proxy_status,
     )

@@ -25,6 +25,7 @@ from perdure.intermediary.inbound import GatewayConnection
 from perdure.intermediary.origins import Destinations, Refused
 from perdure.intermediary.shared import Shared
 from perdure.intermediary.tunnels import Tunnels
+from perdure.intermediary.upgrade import guard_upgrade
 from perdure.server.registry import Registry
 
 logger = logging.getLogger("perdure.proxy")
@@ -95,6 +96,7 @@ class Checking:
             return
         near = self._near
         near.exchange = None
+        guard_upgrade(near, self._request)
         if done.cancelled() or done.exception() is not None:
             near.refuse_with(row_of(Reason.LOCAL_FAULT))
         elif done.result():
@@ -121,6 +123,7 @@ class ProxyConnection(GatewayConnection):
         if credentials is None:
             self.go_on(request)
             return
+        guard_upgrade(self, request)
         said = [line.value for line in request.fields if line.lowered == b"proxy-authorization"]
         known = credentials.known(said[0]) if len(said) == 1 else False
         if known:

@@ -267,6 +267,7 @@ def _rules(plan: Plan, parent: NextProxy | None, mark: bytes) -> Forwarding:
         own.forwarded_fields,
         absolute=parent is not None,
         authorization=None if own.parent_credentials == "client" else authorization,
+        upgrade=own.protocols(),
     )
 
 

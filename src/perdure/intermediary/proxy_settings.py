@@ -68,6 +68,7 @@ class ProxySettings(TunnelSettings):
 
     def __post_init__(self) -> None:
         check_settings(self)
+        self.protocols()
         _named("allow", lambda: [parse_rule(text) for text in self.allow])
         _named("deny", lambda: [parse_rule(text) for text in self.deny])
         _named("connect_ports", lambda: self.ports())

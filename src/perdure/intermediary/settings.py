@@ -34,12 +34,30 @@ ORIGIN_DEFAULTS: Final[Mapping[str, Any]] = {
 """Where a gateway differs from a client: many users share its connections (nginx)."""
 
 
+def _protocol(name: str) -> bytes:
+    """A protocol to switch to, in lower case. Raises ValueError where it cannot be passed through."""
+    lowered = name.lower()
+    if not PROTOCOL.fullmatch(lowered):
+        raise ValueError(f"upgrade: the name of a protocol expected, such as websocket, got {name!r}")
+    if lowered == "h2c" or lowered.startswith("http/"):
+        raise ValueError(
+            f"upgrade: {name} carries requests past every rule of the gateway; it cannot be passed"
+        )
+    return lowered.encode("ascii")
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class TunnelSettings:
     """What an operator may set of tunnels, whoever opens them."""
 
+    upgrade: tuple[str, ...] = ("websocket",)
+    """A protocol that clients and origins may switch to, by its name in Upgrade. none: no protocol."""
     tunnel_timeout: Seconds | None = 3600.0
     """How long nothing may pass through a tunnel, either way (Envoy; HAProxy's usual 1 h). none: any."""
+
+    def protocols(self) -> list[bytes]:
+        """What `upgrade` lists, in lower case. Raises ValueError where one of them cannot be passed on."""
+        return [] if self.upgrade == (NONE,) else [_protocol(name) for name in self.upgrade]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -52,8 +70,6 @@ class GatewaySettings(TunnelSettings):
 
     pseudonym: str = "perdure"
     """Our name in Via and Proxy-Status."""
-    upgrade: tuple[str, ...] = ("websocket",)
-    """A protocol that clients and origins may switch to, by its name in Upgrade. none: no protocol."""
     host: Literal["keep", "origin"] = "keep"
     """Whether the origin sees the client's Host, or its own name."""
     forwarded: Literal["replace", "append", "leave"] = "replace"
@@ -71,9 +87,7 @@ class GatewaySettings(TunnelSettings):
 
     def __post_init__(self) -> None:
         check_settings(self)
-        object.__setattr__(
-            self, "upgrade", tuple(map(_protocol, self.upgrade)) if self.upgrade != (NONE,) else ()
-        )
+        self.protocols()
         if self.trusted and self.forwarded != "replace":
             raise ValueError('trusted: only what is replaced otherwise can be kept; forwarded = "replace"')
 
@@ -84,18 +98,6 @@ ROUTE_DEFAULTS: Final = (
     Part(HealthSettings, title="Several origins: health"),
 )
 """What holds for each route that says nothing else."""
-
-
-def _protocol(name: str) -> str:
-    """A protocol to switch to, in lower case. Raises ValueError where it cannot be passed through."""
-    lowered = name.lower()
-    if not PROTOCOL.fullmatch(lowered):
-        raise ValueError(f"upgrade: the name of a protocol expected, such as websocket, got {name!r}")
-    if lowered == "h2c" or lowered.startswith("http/"):
-        raise ValueError(
-            f"upgrade: {name} carries requests past every rule of the gateway; it cannot be passed"
-        )
-    return lowered
 
 
 GATEWAY: Final = Section(
