@@ -8,6 +8,8 @@ import pytest
 
 from perdure.core import Request, Response
 from perdure.intermediary.passwords import hash_password
+from perdure.wire.memory import MemoryNetwork
+from perdure.wire.raw import RawPeer
 from tests.intermediary.conftest import OK, Play, ProxyStage, answer, status, value, values
 
 CHEAP = hash_password("wonderland", cost=4)
@@ -272,6 +274,33 @@ def test_a_client_that_leaves_while_it_is_checked_is_forgotten(play_proxy: Play)
     play_proxy(scene, **AUTH)
 
 
+@pytest.mark.row("R19")
+@pytest.mark.parametrize("parent", [False, True])
+def test_what_is_remembered_of_one_origin_is_not_said_to_another(play_proxy: Play, parent: bool) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        if isinstance(stage.network, MemoryNetwork):
+            stage.network.names["localhost"] = [("127.0.0.1", stage.origin.port)]
+        client = await stage.client()
+        plain = b"http://" + stage.authority
+        other = b"http://localhost:" + stage.authority.rpartition(b":")[2]
+        peers: dict[bytes, RawPeer] = {}
+        for url, path in [
+            (plain, b"/"), (plain, b"/"), (plain, b"/1"), (plain, b"/2?x=/"), (plain, b"?q=/1"),
+            (plain, b"/3"), (other, b"/4"), (other, b"/5"), (plain, b"/6"), (plain, b""), (plain, b"/7"),
+        ]:  # fmt: skip
+            client.send(b"GET " + url + path + b" HTTP/1.1\r\nHost: third.test\r\nX: 1\r\n\r\n")
+            where = plain if parent else url
+            inner = peers[where] = peers.get(where) or await stage.origin.accept()
+            head = await inner.receive_until(b"\r\n\r\n")
+            target = url + path if parent else path if path[:1] == b"/" else b"/" + path
+            assert head.startswith(b"GET " + target + b" HTTP/1.1\r\nHost: " + url[7:] + b"\r\nX: 1\r\n")
+            inner.send(OK)
+            assert (await answer(client))[1] == b"ok"
+
+    settings = {"parent": "http://ORIGIN"} if parent else {}
+    play_proxy(scene, allow=["127.0.0.1", "localhost"], **settings)
+
+
 def test_hooks_see_what_crosses(play_proxy: Play) -> None:
     def on_request(request: Request) -> Response | None:
         return Response(403) if request.target == b"/no" else None
@@ -329,16 +358,18 @@ def test_a_parent_gets_absolute_form_and_the_credentials_of_its_url(play_proxy: 
 def test_a_parent_that_refuses_our_credentials_is_not_the_clients_fault(play_proxy: Play) -> None:
     async def scene(stage: ProxyStage) -> None:
         client, inner, _ = await stage.asked(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n")
-        refusal = b'HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 2\r\n\r\nno'
+        head = b'HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm="x"\r\n'
+        refusal = head + b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nno"
         inner.send(refusal)
         head, content = await answer(client)
         assert (status(head), content) == (502, b"no")
         assert value(head, b"proxy-status") == b"perdure; error=proxy_configuration_error"
         assert not values(head, b"proxy-authenticate")
-        client.send(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n")  # both connections live
-        await inner.receive_until(b"\r\n\r\n")
-        inner.send(refusal)
-        assert status((await answer(client))[0]) == 502
+        for _ in range(3):  # both connections live, and nothing is remembered that the client may not hear
+            client.send(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n")
+            await inner.receive_until(b"\r\n\r\n")
+            inner.send(refusal)
+            assert status((await answer(client))[0]) == 502
 
     play_proxy(scene, parent="http://ORIGIN")
 

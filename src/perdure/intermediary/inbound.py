@@ -39,7 +39,7 @@ from perdure.intermediary.forwarding import (
     strip_request,
 )
 from perdure.intermediary.origins import OriginServer, Refused
-from perdure.intermediary.remembered import RememberedRequest
+from perdure.intermediary.remembered import RememberedRequest, start_of
 from perdure.intermediary.shared import Shared
 from perdure.intermediary.tunnel import Relay
 from perdure.intermediary.upgrade import UpgradeExchange, guard_upgrade
@@ -149,7 +149,7 @@ class GatewayConnection(InboundConnection):
         if request.facts.upgrade:
             self._begin_upgrade(origin, request, forwarded)
             return
-        if rules.may_remember and request.method not in NOT_PLAIN and request.target[:1] == b"/":
+        if rules.may_remember and request.method not in NOT_PLAIN and start_of(request.target):
             self._remembered = RememberedRequest(request, forwarded, rules)
         self._begin_exchange(origin, request, forwarded)
 

@@ -88,6 +88,7 @@ class ParentWire(OriginWire):
         forwarded = super().forward(response)
         if response.status != PROXY_AUTHENTICATION_REQUIRED:
             return forwarded
+        self._remembered = None  # that is what the parent said, and not what the client is told
         lines = [line for line in forwarded.fields if not line.lowered.startswith(b"proxy-authenticat")]
         lines.append(proxy_status(PARENT_WANTS_OTHERS, self._rules.pseudonym))
         facts = gather(HTTP_11, False, lines)

@@ -30,13 +30,25 @@ class RememberedRequest:
     in its target, or in the value of one field that is copied, only that is put into what was sent before.
     """
 
-    __slots__ = ("_forwarded", "_likeness", "_received", "_rules", "_said_to_others", "_saying")
+    __slots__ = (
+        "_cut",
+        "_forwarded",
+        "_likeness",
+        "_received",
+        "_rules",
+        "_said_to_others",
+        "_saying",
+        "_start",
+    )
 
     def __init__(self, request: Request, forwarded: Request, rules: Forwarding) -> None:
         # Always a pair: what became of the one is the other.
         self._received = request
         self._forwarded = forwarded
         self._rules = rules
+        # Targets that begin so are of the same origin; the next hop may get only the rest of an absolute one.
+        self._start = start_of(request.target)
+        self._cut = 0 if rules.absolute else len(self._start) - 1
         self._said_to_others: Saying | None = None  # of these fields, to other targets
         # How heads that are alike are said.
         self._likeness: Likeness | None = None
@@ -52,23 +64,23 @@ class RememberedRequest:
             return self._forwarded
         if request.method != received.method or request.version != received.version:
             return None
-        if request.target[:1] != b"/":
+        if not request.target.startswith(self._start):
             return None
         likeness = request.likeness
         if likeness is not None and (likeness is self._likeness or self._learned(request, likeness)):
             return self._forward_like(request, likeness)
         if request.fields is not received.fields and request.fields != received.fields:
             return None
-        before = self._forwarded
+        before, target = self._forwarded, request.target[self._cut :]
         saying = None
         if request.end:
             saying = self._said_to_others = self._said_to_others or saying_of(before)
         if saying is not None:
-            again = saying.to(request.target)
+            again = saying.to(target)
         else:
             again = Request(
                 request.method,
-                request.target,
+                target,
                 before.fields,
                 HTTP_11,
                 before.facts,
@@ -83,7 +95,7 @@ class RememberedRequest:
         saying = self._saying
         assert saying is not None
         value = request.value if type(request) is LikeRequest else request.fields[likeness.place].value
-        again = saying.like(request.target, value)
+        again = saying.like(request.target[self._cut :], value)
         self._received, self._forwarded = request, again
         self._said_to_others = None
         return again
@@ -104,6 +116,17 @@ class RememberedRequest:
             return False
         self._likeness, self._saying = likeness, saying
         return True
+
+
+def start_of(target: bytes) -> bytes:
+    """What other targets of the same origin begin with: b"/", or b"http://HOST/"; b"" if that is not plain.
+
+    RFC 9112 §3.2.
+    """
+    if target[:1] == b"/":
+        return b"/"
+    start = target[: target.find(b"/", 8) + 1]  # behind the authority, which is one octet long at least
+    return b"" if b"?" in start else start
 
 
 class RememberedResponse:
