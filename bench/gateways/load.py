@@ -165,12 +165,13 @@ def download(port: int, octets: int) -> float:
 
 @contextlib.contextmanager
 def idle_connections(port: int, count: int) -> Iterator[None]:
-    """Hold connections on each of which one request was answered."""
+    """Hold connections on each of which two requests were answered, with a cookie of its own."""
     request = "\r\n".join(["GET / HTTP/1.1", "Host: 127.0.0.1", *FIELDS, "", ""]).encode()
     with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            peer = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
-            peer.sendall(request)
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(count)]
+        for number in range(2 * count):
+            peer = peers[number % count]
+            peer.sendall(request.replace(b"0123456789abcdef", b"%016d" % (number % count)))
             answer = peer.recv(65536)
             if not answer.startswith(b"HTTP/1.1 200 "):
                 raise SystemExit(f"wrong answer: {answer[:100]!r}")
