@@ -69,10 +69,10 @@ class Group(ABC):
     """The origins of one route: the `Destinations` where there is no other route.
 
     Attributes:
-        origins: all of them; `ready`: those that are asked.
+        origins: all of them; `ready`: those that are asked; `equal`: whether these have equal shares.
     """
 
-    __slots__ = ("origins", "ready")
+    __slots__ = ("equal", "origins", "ready")
 
     def __init__(self, origins: Sequence[OriginServer]) -> None:
         if not origins:
@@ -96,18 +96,35 @@ class Group(ABC):
         for origin in self.origins:
             origin.share = origin.weight * origin.health.share
         self.ready = [one for one in self.origins if one.health.condition is Condition.IN] or self.origins
+        self.equal = len({origin.share for origin in self.ready}) == 1
 
 
 class LeastOutstanding(Group):
     """Who has the fewest exchanges under way; the only one where there is only one."""
 
-    __slots__ = ()
+    __slots__ = ("_turn",)
+
+    def __init__(self, origins: Sequence[OriginServer]) -> None:
+        self._turn = -1
+        super().__init__(origins)
 
     def choose(self, request: Request, hop: ClientHop) -> OriginServer:
         """See the class."""
         ready = self.ready
         if len(ready) == 1:
             return ready[0]
+        return self._choose_equal(ready) if self.equal else self._choose_weighed(ready)
+
+    def _choose_equal(self, ready: Sequence[OriginServer]) -> OriginServer:
+        turn = self._turn = (self._turn + 1) % len(ready)
+        best = ready[turn]
+        if best.outstanding:
+            for origin in [*ready[turn:], *ready[:turn]]:
+                if origin.outstanding < best.outstanding:
+                    best = origin
+        return best
+
+    def _choose_weighed(self, ready: Sequence[OriginServer]) -> OriginServer:
         loads = [origin.outstanding / origin.share for origin in ready]
         lowest = min(loads)
         equals = [origin for origin, load in zip(ready, loads, strict=True) if load == lowest]

@@ -34,7 +34,7 @@ from perdure.intermediary.origins import OriginServer, Refused
 
 ANY_HOST: Final = ""
 ROOT: Final = b"/"
-BORDERS: Final = (b"", b"/", b"?")
+BORDERS: Final = (b"", b"/")
 """What may follow the last segment of a route's path."""
 DOT_SEGMENT: Final = re.compile(rb"(?:/|\\|%2[fF]|%5[cC])(?:\.|%2[eE]){1,2}(?:[/\\;]|%2[fF]|%5[cC]|%3[bB]|$)")
 """A segment that some origins resolve: RFC 3986's, with what else some take for a separator."""
@@ -55,6 +55,30 @@ class Route(NamedTuple):
         return f"{self.host or '*'}{self.path.decode()}"
 
 
+class RoutesOfHost:
+    """The routes that one host can take, the most specific first.
+
+    The path of a route is whole segments, so only those with the first segment of a request's can match: of a
+    hundred routes two or three are looked at (bench/bench_choice.py: 15 → 1.7 µs).
+
+    Attributes:
+        by_segment: by the first segment, such as b"api"; those for every path are in each of them.
+        others: those for every path, for the rest.
+        none: how a request is refused that takes none of them.
+    """
+
+    __slots__ = ("by_segment", "none", "others")
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.none = NO_ROUTE if routes else MISDIRECTED
+        self.others: Sequence[Route] = [route for route in routes if route.path is ROOT]
+        self.by_segment: dict[bytes, Sequence[Route]] = {}
+        for segment in {first_segment(route.path) for route in routes if route.path is not ROOT}:
+            self.by_segment[segment] = [
+                route for route in routes if route.path is ROOT or first_segment(route.path) == segment
+            ]
+
+
 class Routes:
     """The `Destinations` of a gateway with routes.
 
@@ -68,7 +92,7 @@ class Routes:
         self.routes = sorted(routes, key=_specificity)
         self._by_path = any(route.path != ROOT for route in routes)
         self._groups = {origin: route.group for route in routes for origin in route.group.origins}
-        self._found: dict[bytes, Sequence[Route]] = {}
+        self._found: dict[bytes, RoutesOfHost] = {}
 
     def choose(self, request: Request, hop: ClientHop) -> OriginServer:
         """As `Destinations.choose`. RFC 9110 §7.4."""
@@ -81,23 +105,31 @@ class Routes:
         found = self._found.get(named)
         if found is None:
             found = self._find(named)
-        if self._by_path and has_dot_segments(path):
-            raise Refused(DOT_SEGMENTS)
-        for route in found:
-            prefix = route.path
-            if prefix is ROOT or (path.startswith(prefix) and _ends_at_border(path, prefix)):
+        if not self._by_path:
+            for route in found.others:
                 return route.group.choose(request, hop)
-        raise Refused(NO_ROUTE if found else MISDIRECTED)
+            raise Refused(found.none)
+        # `in` costs 0.3 µs on octets, because it tries a number first; `partition` 0.07 (CPython 3.11).
+        path, _, _ = path.partition(b"?")
+        dotted = path.partition(b"/.")[1] or path.partition(b"%")[1] or path.partition(b"\\")[1]
+        if dotted and DOT_SEGMENT.search(path):
+            raise Refused(DOT_SEGMENTS)
+        segment = first_segment(path)
+        for route in found.by_segment.get(segment, found.others):
+            prefix = route.path
+            if prefix is ROOT or _is_below(path, prefix):
+                return route.group.choose(request, hop)
+        raise Refused(found.none)
 
     def another(self, origin: OriginServer, tried: Collection[OriginServer]) -> OriginServer | None:
         """As `Destinations.another`, of the same route."""
         group = self._groups.get(origin)  # none, if everything was arranged anew since it was chosen
         return group.another(origin, tried) if group is not None else None
 
-    def _find(self, named: bytes) -> Sequence[Route]:
-        """The routes for a host as a request names it, the most specific first."""
+    def _find(self, named: bytes) -> RoutesOfHost:
+        """The routes for a host as a request names it."""
         names = set(_names(plain_host(named)))
-        found = tuple(route for route in self.routes if route.host in names)
+        found = RoutesOfHost([route for route in self.routes if route.host in names])
         if len(self._found) >= REMEMBERED_HOSTS:  # whoever invents hosts shall not fill the memory
             self._found.clear()
         self._found[named] = found
@@ -105,15 +137,18 @@ class Routes:
 
 
 def has_dot_segments(path: bytes) -> bool:
-    """Whether some origins would resolve a path to another one. RFC 3986 §5.2.4."""
-    if b"/." not in path and b"%" not in path and b"\\" not in path:
-        return False
-    return DOT_SEGMENT.search(path.partition(b"?")[0]) is not None
+    """Whether some origins would resolve a path without query to another one. RFC 3986 §5.2.4."""
+    return DOT_SEGMENT.search(path) is not None
 
 
-def _ends_at_border(path: bytes, prefix: bytes) -> bool:
+def first_segment(path: bytes) -> bytes:
+    """What of a path without query comes before its second slash: b"api" of b"/api/v1"."""
+    return path.split(b"/", 2)[1] if path[:1] == b"/" else path
+
+
+def _is_below(path: bytes, prefix: bytes) -> bool:
     end = len(prefix)
-    return prefix[-1:] == b"/" or path[end : end + 1] in BORDERS
+    return path.startswith(prefix) and (prefix[-1:] == b"/" or path[end : end + 1] in BORDERS)
 
 
 def _specificity(route: Route) -> tuple[int, int, int]:
