@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from perdure.lab.scenario import load, scenario_names
 from perdure.lab.stage import Stage
 from perdure.lab.verdict import Claim, Holds
 from tests.lab.playing import scenario_of
-from tests.programs import document, perdure
+from tests.programs import COMMAND, ENVIRONMENT, document, perdure
 
 
 @pytest.mark.slow
@@ -122,3 +123,18 @@ def test_claims_are_counted_by_what_became_of_them() -> None:
     outcome.claims = [Claim("a", "", "", Holds.NOT_SHOWN)]
     assert counted(outcome) == "0 holds, 1 not shown"
     assert perform(load("slow-start"), "memory").holds is Holds.YES
+
+
+@pytest.mark.slow
+def test_whoever_may_make_a_user_namespace_needs_no_root() -> None:
+    prefix = ["unshare", "--user", "--map-root-user", "--net"]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no user namespaces: {error}")
+    command = [*prefix, *COMMAND, "lab", "run", "serial-http10", "--backend", "namespaces", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+    assert result.returncode in (0, 1), result.stderr  # a claim about seconds may fail on a busy machine
+    [scenario] = json.loads(result.stdout)["scenarios"]
+    assert scenario["error"] is None
+    assert all(act["packets"] for act in scenario["acts"])

@@ -62,3 +62,12 @@ def test_without_namespaces_loopback_is_the_best_there_is(monkeypatch: pytest.Mo
     monkeypatch.setattr(Namespace, "create", refuse)
     assert why_no_namespaces() == "cannot make a network namespace: Operation not permitted"
     assert best_backend() == "loopback"
+
+
+def test_who_may_enter_a_namespace_and_not_come_back_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def enter(self: Namespace, *command: str, text: str = "") -> str:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Namespace, "create", lambda name: Namespace(name, -1))
+    monkeypatch.setattr(Namespace, "run", enter)
+    assert why_no_namespaces() == "cannot enter a network namespace and come back: Operation not permitted"

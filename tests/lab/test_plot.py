@@ -17,7 +17,17 @@ def test_every_number_of_a_table_stands_beside_its_bar() -> None:
     words = [
         element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
     ]
-    for expected in ("a <page>", "seconds", "packets", "serial", "persistent", "2.5", "400", "1.25", "90"):
+    for expected in (
+        "a <page>: strategy",
+        "seconds",
+        "packets",
+        "serial",
+        "persistent",
+        "2.5",
+        "400",
+        "1.25",
+        "90",
+    ):
         assert expected in words
 
 

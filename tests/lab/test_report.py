@@ -31,16 +31,25 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attributes)))
 
 
-def test_folder_has_the_page_figures_pictures_exports_and_packets(tmp_path: Path) -> None:
+def test_folder_has_the_page_figures_pictures_exports_and_packets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "bars", lambda table: f"<svg>{table.columns[0]}</svg>")
     captured = outcome()
     captured.carried = [carried(1.0, frame(CLIENT, SERVER, 2))]
     written = write_report(tmp_path / "new" / "out", [captured])
     assert [path.name for path in written] == [
-        "index.html", "report.json", "test-1.svg", "test.har", "test.trace.json", "test.pcap",
-    ]  # fmt: skip
+        "index.html",
+        "report.json",
+        "test-1.svg",
+        "test-table-1.svg",
+        "test.har",
+        "test.trace.json",
+        "test.pcap",
+    ]
     assert json.loads(written[1].read_text("utf-8"))["scenarios"][0]["name"] == "test"
     assert written[2].read_text("utf-8").startswith("<svg")
-    assert written[5].stat().st_size == 24 + 16 + 54
+    assert written[6].stat().st_size == 24 + 16 + 54
 
 
 def test_page_needs_no_other_file_and_has_every_figure() -> None:

@@ -6,6 +6,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -89,6 +90,12 @@ class Outcome:
 
 def why_no_namespaces() -> str:
     """Say why this machine or user cannot make hosts of network namespaces; "" where it can."""
+    # In a thread of its own: who may enter a namespace may not be allowed to come back (user_namespaces(7)).
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_try_namespaces).result()
+
+
+def _try_namespaces() -> str:
     try:
         probe = Namespace.create("probe")
     except NamespacesUnavailable as error:
@@ -98,6 +105,8 @@ def why_no_namespaces() -> str:
         probe.set_kernel("net.ipv4.tcp_no_metrics_save", 1)
     except NamespacesUnavailable as error:
         return str(error)
+    except OSError as error:
+        return f"cannot enter a network namespace and come back: {error.strerror}"
     finally:
         probe.close()
     return ""

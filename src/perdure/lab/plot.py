@@ -44,7 +44,7 @@ def bars(table: Table) -> str:
             panel.margins(x=0.25)
             panel.spines[["top", "right"]].set_visible(False)
         panels[0].invert_yaxis()
-        figure.suptitle(table.title)
+        figure.suptitle(f"{table.title}: {table.columns[0]}")
         octets = io.BytesIO()
         figure.savefig(octets, format="svg", metadata={"Date": None})
     text = octets.getvalue().decode("utf-8")

@@ -3,6 +3,7 @@
 DIR/index.html                 claims, tables and pictures of every scenario; needs nothing else
 DIR/report.json                the same for a machine
 DIR/NAME-ACT.svg               each act of a scenario; ACT counts from 1
+DIR/NAME-table-N.svg           each table as bars, where matplotlib is installed
 DIR/NAME.har, NAME.trace.json  requests and responses; connections, as rows (`exports`)
 DIR/NAME.pcap                  what the links carried, where the kernel's packets crossed them
 """
@@ -65,6 +66,9 @@ def write_report(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
         name = outcome.scenario.name
         for number, act in enumerate(outcome.acts, 1):
             written.append(_write(folder / f"{name}-{number}.svg", draw(act)))
+        for number, table in enumerate(outcome.tables, 1):
+            if drawn := bars(table):
+                written.append(_write(folder / f"{name}-table-{number}.svg", drawn))
         written.append(_write_json(folder / f"{name}.har", har(outcome)))
         written.append(_write_json(folder / f"{name}.trace.json", trace_events(outcome)))
         if outcome.carried:
