@@ -216,6 +216,14 @@ def test_who_waited_before_a_connection_was_claimed_gets_its_place_when_it_ends(
     assert pool.dials == [waits]
 
 
+def test_connections_to_an_origin_are_those_of_all_owners() -> None:
+    pool = driver()
+    shared, one, two = pool.fresh("a"), pool.fresh(ONE), pool.fresh(TWO)
+    assert set(pool.ledger.entries("a")) == {shared, one, two}
+    assert list(pool.ledger.entries(ONE)) == [one]
+    assert list(pool.ledger.entries("b")) == []
+
+
 def test_only_a_leased_connection_can_be_claimed() -> None:
     pool = driver()
     (entry,) = pool.idle()

@@ -107,6 +107,8 @@ def test_header_says_who_the_client_is_and_the_connection_serves_it_alone(play: 
             addresses.append(header.source)
             clients.append((client, inner))
         assert addresses[0] != addresses[1]
+        (server,) = stage.gateway.statistics().servers
+        assert (server.connections, server.idle, server.requests) == (2, 2, 2)
         for client, inner in clients:  # no second header
             client.send(GET)
             assert (await inner.receive_until(b"\r\n\r\n")).startswith(b"GET / ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perdure.core import Request
-from tests.intermediary.conftest import GET, OK, Play, Stage, answer, status
+from tests.intermediary.conftest import GET, OK, Play, Stage, answer, status, value
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -82,3 +82,40 @@ def test_a_request_that_a_hook_has_spoilt_is_answered_and_costs_no_connection(pl
         inner.send(OK)
 
     play(scene, on_request=spoil, origin_max_per_origin=2)
+
+
+@pytest.mark.row("R131", "R135", "R166")
+@pytest.mark.parametrize(
+    ("interim", "code"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nConnection: X-Hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n", 200),
+        (b"HTTP/1.1 103 Early Hints\r\nConnection: Set-Cookie\r\nSet-Cookie: a\r\n\r\n", 502),
+    ],
+)
+def test_nominations_of_an_interim_response_are_obeyed_or_refused(
+    play: Play, interim: bytes, code: int
+) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked()
+        inner.send(interim + OK)
+        if code == 200:
+            early = await client.receive_until(b"\r\n\r\n")
+            assert (value(early, b"link"), value(early, b"x-hop")) == (b"</a>", None)
+            assert value(early, b"connection") is None
+        assert status((await answer(client))[0]) == code
+
+    play(scene)
+
+
+@pytest.mark.row("R132", "R78")
+def test_request_trailers_lose_what_was_nominated_and_who_the_client_claims_to_be(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\na\r\n0\r\nX-Hop: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Sum: 2\r\n\r\n"
+        )
+        assert await inner.receive_until(b"0\r\nX-Sum: 2\r\n\r\n") == b"1\r\na\r\n0\r\nX-Sum: 2\r\n\r\n"
+        inner.send(OK)
+        assert status((await answer(client))[0]) == 200
+
+    play(scene)

@@ -145,9 +145,12 @@ class Upkeep(Assignment[Handle]):
         return tickets
 
     def entries(self, origin: Hashable) -> Collection[Entry[Handle]]:
-        """List the connections to an origin, idle and leased, in no order."""
+        """List the connections to an origin, idle and leased, in no order; those with owners too."""
         home = self._origins.get(origin)
-        return tuple(home.entries) if home is not None else ()
+        if home is None:
+            return ()
+        relatives = [home] if home.head is not None else self._family(home)
+        return [entry for relative in relatives for entry in relative.entries]
 
     def count(self, origin: Hashable) -> int:
         """How many connections there are to an origin, idle and leased."""

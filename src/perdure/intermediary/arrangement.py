@@ -22,6 +22,7 @@ from perdure.intermediary.route_settings import Place, Plan, SideKey
 from perdure.intermediary.routes import ANY_HOST, ROOT, Route, Routes, read_host, read_path
 from perdure.server.proxied import Senders
 from perdure.wire.network import Network
+from perdure.wire.tls import TlsContext, client_context
 
 
 class Member(NamedTuple):
@@ -91,9 +92,17 @@ def _destinations(routes: Sequence[Route]) -> Destinations:
 
 def make_side(key: SideKey, network: Network, mark: bytes) -> OriginSide:
     """The side of origins for which the same is set."""
-    own = key.gateway
-    tls = key.client.tls(own.origin_verify, own.origin_ca_file) if key.tls else None
-    return OriginSide(key.client, make_rules(key, mark), network, tls)
+    return OriginSide(key.client, make_rules(key, mark), network, _make_tls(key) if key.tls else None)
+
+
+def _make_tls(key: SideKey) -> TlsContext:
+    own, client = key.gateway, key.client
+    return client_context(
+        verify=own.origin_verify,
+        ca_file=own.origin_ca_file,
+        certificate=client.tls_cert,
+        key=client.tls_key,
+    )
 
 
 def make_rules(key: SideKey, mark: bytes) -> Forwarding:

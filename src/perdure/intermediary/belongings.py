@@ -19,8 +19,7 @@ from perdure.client.loop_pool import LoopPool
 from perdure.client.urls import Origin
 from perdure.core import FieldLine
 from perdure.core.pool import Entry, Private
-from perdure.core.proxy_protocol import format_header
-from perdure.intermediary.origin_settings import OriginSettings
+from perdure.intermediary.origin_settings import OriginSettings, preamble_of
 from perdure.intermediary.outbound import OriginWire
 from perdure.wire.address import Address
 
@@ -37,23 +36,6 @@ def asks_for_connection(fields: Sequence[FieldLine]) -> bool:
         line[1] in (b"www-authenticate", b"proxy-authenticate") and _OF_CONNECTIONS.search(line.value)
         for line in fields
     )
-
-
-def preamble_of(settings: OriginSettings, source: Address = None, destination: Address = None) -> bytes:
-    """What a connection to an origin begins with; without addresses it says that it is our own.
-
-    PROXY protocol §2.1 (UNKNOWN), §2.2 (LOCAL).
-    """
-    if settings.proxy_protocol == "none":
-        return b""
-    ends = [end if isinstance(end, tuple) else None for end in (source, destination)]
-    return format_header(ends[0], ends[1], 1 if settings.proxy_protocol == "v1" else 2)
-
-
-def house_key(origin: Origin, settings: OriginSettings) -> Origin | Private:
-    """What connections to an origin are pooled by that serve no client."""
-    preamble = preamble_of(settings)
-    return Private(origin, 0, preamble) if preamble else origin
 
 
 class Belongings:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
+from perdure.client.urls import Origin
 from perdure.config import Number
-from perdure.core.pool import PoolSettings
-from perdure.wire.tls import TlsContext, client_context
+from perdure.core.pool import PoolSettings, Private
+from perdure.core.proxy_protocol import format_header
+
+if TYPE_CHECKING:
+    from perdure.wire.address import Address
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -64,9 +68,22 @@ class OriginSettings(ClientSettings):
         settings = ClientSettings.pool(self, age_phase)
         return dataclasses.replace(settings, max_waiting=self.max_waiting, reuse=self.reuse)
 
-    def tls(self, verify: bool = True, ca_file: str | None = None) -> TlsContext:
-        """The context for https origins. Raises as `client_context`."""
-        return client_context(verify=verify, ca_file=ca_file, certificate=self.tls_cert, key=self.tls_key)
+
+def preamble_of(settings: OriginSettings, source: Address = None, destination: Address = None) -> bytes:
+    """What a connection to an origin begins with; without addresses it says that it is our own.
+
+    PROXY protocol §2.1 (UNKNOWN), §2.2 (LOCAL).
+    """
+    if settings.proxy_protocol == "none":
+        return b""
+    ends = [end if isinstance(end, tuple) else None for end in (source, destination)]
+    return format_header(ends[0], ends[1], 1 if settings.proxy_protocol == "v1" else 2)
+
+
+def house_key(origin: Origin, settings: OriginSettings) -> Origin | Private:
+    """What connections to an origin are pooled by that serve no client."""
+    preamble = preamble_of(settings)
+    return Private(origin, 0, preamble) if preamble else origin
 
 
 def origin_settings_of(settings: ClientSettings) -> OriginSettings:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from perdure.client.errors import InvalidURL
 from perdure.client.urls import Origin, locate, presentable
 from perdure.core import FieldLine, Request
-from perdure.intermediary.belongings import house_key
 from perdure.intermediary.failures import Row
 from perdure.intermediary.health import Health, HealthSettings
+from perdure.intermediary.origin_settings import house_key
 
 if TYPE_CHECKING:
     from perdure.client.loop_pool import LoopPool

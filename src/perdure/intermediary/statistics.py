@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perdure.core import Reason
+from perdure.core.pool import EntryState
 from perdure.core.pool import Statistics as PoolStatistics
 from perdure.intermediary.arrangement import Arrangement
 from perdure.intermediary.health import Condition
@@ -77,9 +78,8 @@ def servers_of(arrangement: Arrangement) -> list[OriginStatistics]:
 
 
 def _server(route: str, origin: OriginServer) -> OriginStatistics:
-    health, key = origin.health, origin.key
-    ledger = origin.pool.ledger
-    entries = ledger.entries(key)
+    health = origin.health
+    entries = origin.pool.ledger.entries(origin.key)
     ended = origin.ended
     return OriginStatistics(
         route=route,
@@ -91,7 +91,7 @@ def _server(route: str, origin: OriginServer) -> OriginStatistics:
         failures=health.failures,
         checks_failed=health.checks_failed,
         connections=len(entries),
-        idle=len(ledger.idle_entries(key)),
+        idle=sum(entry.state is EntryState.IDLE for entry in entries),
         requests=ended.requests + sum(entry.uses for entry in entries),
         dialled=ended.connections + len(entries),
     )
