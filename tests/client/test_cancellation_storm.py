@@ -112,7 +112,7 @@ def test_after_ten_thousand_cancelled_requests_a_thousand_good_ones_succeed(
             assert (seen.leased, seen.waiting, seen.dialling) == (0, 0, 0)
             assert seen.connections == seen.idle <= CAP
             assert sum(seen.closes.values()) + seen.connections == seen.dialled
-            assert not client._pool._leases
+            assert not client._pool.leases
         assert client.statistics().connections == 0
         listener.close()
         for peer in peers:

@@ -69,6 +69,7 @@ class LoopPool(Generic[W]):
         ledger: what decides; read it, never call it.
         deadline: when the ledger has something to expire; looked at by the loop's sweep.
         dialler: what makes the connections.
+        leases: of those who wait. looked_at: the entry that is being released, if nothing is unread there.
         now: monotonic seconds. ended: told of each connection that ends, and why.
     """
 
@@ -90,7 +91,8 @@ class LoopPool(Generic[W]):
         self.deadline = math.inf
         self.dialler = LoopDialler(settings, network, factory, tls)
         self.ended: Callable[[Entry[Any], Reason], None] = log_closed
-        self._leases: dict[Ticket, Lease] = {}
+        self.leases: dict[Ticket, Lease] = {}
+        self.looked_at: Entry[W] | None = None
         self._names = LoopNames(self.ledger, self.dialler, self._act)
         self._dials = LoopDials(self.dialler, self._enter, self._dial_failed)
         self._aside: LoopAside[W] = LoopAside(self)
@@ -134,8 +136,7 @@ class LoopPool(Generic[W]):
         if entry is not None:
             granted(entry)
             return None
-        now = self.now()
-        ledger = self.ledger
+        ledger, now = self.ledger, self.now()
         try:
             answer = (
                 ledger.lease_fresh(origin, now) if fresh else ledger.lease(origin, now, repeatable, first)
@@ -148,12 +149,12 @@ class LoopPool(Generic[W]):
             return self.lease(origin, repeatable, granted, refused, fresh, timeout, first)
         ticket = answer.ticket
         limit, strict = patience(self.settings.pool_timeout, timeout, isinstance(answer, Dial))
-        lease = self._leases[ticket] = Lease(self, ticket, granted, refused, now + limit, strict)
+        lease = self.leases[ticket] = Lease(self, ticket, granted, refused, now + limit, strict)
         self._sweeper.add(lease)
         if isinstance(answer, Dial):
             self._dials.begin(ticket)
         self._act()
-        return lease if ticket in self._leases else None
+        return lease if ticket in self.leases else None
 
     def lease_idle(self, origin: Origin | Private, repeatable: bool, first: bool = False) -> Entry[W] | None:
         """Reserve a connection that lies idle; None, and nothing is reserved, if none suits or others wait.
@@ -207,24 +208,23 @@ class LoopPool(Generic[W]):
             self._act()
 
     def release(
-        self,
-        entry: Entry[W],
-        reason: Reason,
-        hint_timeout: int | None = None,
-        hint_max: int | None = None,
+        self, entry: Entry[W], reason: Reason, hint_timeout: int | None = None, hint_max: int | None = None
     ) -> None:
         """End a lease whose response was received to its end; see `Ledger.release`."""
         handle = entry.handle
-        plain = not (self._leases or handle.lost or handle.end_received_already)
+        plain = not (self.leases or handle.lost or handle.end_received_already)
         if plain and self.ledger.lay_latest(entry, self.now(), reason, hint_timeout, hint_max):
             return
         if handle.spent() and reason.persists:  # it ended behind its response: nobody tells us again
             reason = Reason.PEER_CLOSED
-        elif self._leases and reason.persists and entry.handle.readable():  # not for who waits, unread
-            self._aside.release_later(entry, reason, hint_timeout, hint_max)
-            return
+        elif self.leases and reason.persists:
+            if handle.readable():  # not for who waits, unread
+                self._aside.release_later(entry, reason, hint_timeout, hint_max)
+                return
+            self.looked_at = entry
         self.ledger.release(entry, self.now(), reason, hint_timeout, hint_max)
         self._act()
+        self.looked_at = None
 
     def discard(self, entry: Entry[W], reason: Reason) -> None:
         """Close a connection in any state and learn nothing from it; see `Ledger.discard`."""
@@ -370,7 +370,7 @@ class LoopPool(Generic[W]):
             lease.refused(refusal(ticket))
 
     def _forget(self, ticket: Ticket) -> Lease | None:
-        lease = self._leases.pop(ticket, None)
+        lease = self.leases.pop(ticket, None)
         if lease is not None:
             self._sweeper.remove(lease)
         return lease

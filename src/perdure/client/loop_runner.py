@@ -31,7 +31,8 @@ async def run_whole(exchange: Exchange, pool: LoopPool[ClientWire]) -> None:
         await LoopRunner(exchange, pool).advance()
         return
     asked = exchange.asked
-    entry = pool.lease_idle(asked.location.origin, asked.repeatable)
+    # Where others wait, hardly anything lies idle, and the turn looks for itself.
+    entry = None if pool.leases else pool.lease_idle(asked.location.origin, asked.repeatable)
     if entry is None:
         await _run_in_turn(exchange, pool)
         return
@@ -135,7 +136,9 @@ class Turn:
         outcome = self.outcome
         if outcome.done():  # cancelled: `give_up` comes
             return
-        if entry.reused and wire.readable():  # after a turn of the loop it will be known what that is
+        if (
+            entry.reused and entry is not self._pool.looked_at and wire.readable()
+        ):  # after a turn of the loop it will be known what that is
             outcome.set_result(None)
             return
         try:

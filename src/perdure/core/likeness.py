@@ -37,6 +37,10 @@ class FieldsButOne:
         self._name, self._lowered = fields[place][:2]
         self._prefix = self._name + b": "
 
+    def pair_with(self, value: bytes) -> tuple[bytes, bytes]:
+        """The one with this value as `FieldLine.pair`. RFC 9112 §5."""
+        return self._lowered, value
+
     def with_value(self, value: bytes) -> list[FieldLine]:
         """All of them, the one with this value, which is one. RFC 9112 §5."""
         fields, lowered = self.fields.copy(), self._lowered

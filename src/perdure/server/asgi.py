@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from perdure.core import HTTP_10, HTTP_11, FieldLine, Reason, Request
+from perdure.core.events import LikeRequest
 from perdure.core.heads import authority, origin_form
 from perdure.core.likeness import Likeness
 from perdure.server.exchange import AsgiExchange
@@ -147,19 +148,18 @@ class AsgiConnection(PipelinedConnection):
         method = request.method
         scope["method"] = METHOD_WORDS.get(method) or method.decode("ascii")
         scope["http_version"] = VERSION_WORDS.get(request.version, "1.1")
-        target, fields = request.target, request.fields
+        target, likeness = request.target, request.likeness
         scope["path"], scope["raw_path"], scope["query_string"] = split_target(target)
         if target[:1] != b"/":
             # 9112 §3.2.2: the authority of an absolute-form target replaces Host (R20).
             host = (b"host", authority(target, request.facts))
-            scope["headers"] = [host, *[line[5] for line in fields if line[1] != b"host"]]
+            scope["headers"] = [host, *[line[5] for line in request.fields if line[1] != b"host"]]
             self._fields = self._likeness = None
-        elif fields is not self._fields:  # the same as last time, mostly: 0.1 µs for ten instead of 0.7
-            likeness = request.likeness
-            if likeness is not None and likeness is self._likeness:
-                scope["headers"][likeness.place] = fields[likeness.place][5]
-            else:
-                scope["headers"] = [line[5] for line in fields]
+        elif likeness is not None and likeness is self._likeness and type(request) is LikeRequest:
+            scope["headers"][likeness.place] = likeness.pair_with(request.value)
+            self._fields = None
+        elif (fields := request.fields) is not self._fields:  # mostly the same: 0.1 µs for ten instead of 0.7
+            scope["headers"] = [line[5] for line in fields]
             self._fields, self._likeness = fields, likeness
 
     def content_arrived(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
