@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bench.matrix.asking import SETTLE_SECONDS, Asking
-from bench.matrix.cell import FLOOD_SECONDS, answer_first, own_answer, place_of, reuse, status_of
+from bench.matrix.cell import FLOOD_SECONDS, answer_first, own_answer, place_of, reuse_by_another, status_of
 from bench.matrix.origin import Script, Talk, answer, plain
 from bench.matrix.row import FAILED, FRESH, OURS, Row, group
 
@@ -175,7 +175,7 @@ ROWS: Final = (
         Row(
             "surplus",
             "a second response behind the first: next request",
-            reuse,
+            reuse_by_another,
             FRESH,
             "9112 §6.3, §9.2 SHOULD",
             scripts=(surplus(EVIL),),
@@ -186,7 +186,7 @@ ROWS: Final = (
         Row(
             "surplus-garbage",
             "octets behind a response: next request",
-            reuse,
+            reuse_by_another,
             FRESH,
             "9112 §6.3, §9.2 SHOULD",
             scripts=(surplus(b"garbage"),),

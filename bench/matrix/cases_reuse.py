@@ -11,6 +11,7 @@ from bench.matrix.cell import (
     answer_first,
     ends_on_second,
     follow,
+    one_after_other,
     own_answer,
     race,
     resets_on_second,
@@ -70,6 +71,12 @@ def begins_second(talk: Talk) -> None:
         talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
 
 
+def breaks_promise(talk: Talk) -> None:
+    """Promise to keep the connection, and end it as the next request arrives."""
+    answer_first(talk, "Connection: keep-alive", "Keep-Alive: timeout=30")
+    talk.request()
+
+
 def answers_408(talk: Talk) -> None:
     """The origin gave up waiting just as the second request came."""
     answer_first(talk)
@@ -79,9 +86,7 @@ def answers_408(talk: Talk) -> None:
 
 def partly(asking: Asking) -> str:
     """A response that breaks off: whatever came must not be taken for all of it, nor be asked for again."""
-    asking.once(asking.request(1))
-    time.sleep(SETTLE_SECONDS)
-    answered = asking.once(asking.request(2))
+    answered = one_after_other(asking, asking.request(2)).second
     told = "cut off" if answered.status == 200 and not answered.whole else own_answer(asking, answered, 2)
     return with_place(told, asking.heard(2))
 
@@ -255,6 +260,14 @@ ROWS: Final = (
             ONCE,
             "9110 §9.2.2 MUST NOT",
             scripts=(ends_on_second,),
+        ),
+        Row(
+            "race-post-hint",
+            "POST with content, the origin having promised `timeout=30`",
+            race("POST", b"hello"),
+            ONCE,
+            "9110 §9.2.2 MUST NOT",
+            scripts=(breaks_promise,),
         ),
         Row(
             "race-patch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.matrix.asking import SETTLE_SECONDS, Asking
 from bench.matrix.origin import Heard, Talk
@@ -72,21 +72,62 @@ def follow(asking: Asking, talk: Conversation, number: int | str = "next") -> st
     return "hangs" if not after.status else f"out of step ({status_of(after)})"
 
 
+class Second(NamedTuple):
+    """The answers to two requests, and whether the client's connection has ended."""
+
+    first: Answer
+    second: Answer
+    ended: bool
+
+
+def one_after_other(
+    asking: Asking,
+    octets: bytes,
+    method: str = "GET",
+    between: Callable[[], object] = lambda: time.sleep(SETTLE_SECONDS),
+) -> Second:
+    """A GET of number 1 and then these octets, on one client connection as long as that lasts."""
+    with asking.talk() as talk:
+        talk.send(asking.request(1))
+        first = talk.answer()
+        between()
+        gone = first.says_close or bool(talk.end) or (talk.wait(0.0) and not talk.receive(time.monotonic()))
+        if not gone:
+            talk.send(octets)
+            return Second(first, talk.answer(method), bool(talk.end))
+    with asking.talk() as talk:
+        talk.send(octets)
+        return Second(first, talk.answer(method), bool(talk.end))
+
+
 def reuse(asking: Asking, gap: float = SETTLE_SECONDS, awaits: bool = False) -> str:
-    """Two GETs on two client connections; how the second ended, and on what connection to the origin.
+    """Two GETs of one client; how the second ended, and on what connection to the origin.
 
     Args:
         gap: seconds between them.
         awaits: whether the origin's script has to be done before the second.
     """
+
+    def between() -> None:
+        if awaits:
+            asking.origin.wait_done()
+        time.sleep(gap)
+
+    told = one_after_other(asking, asking.request(2), between=between)
+    return reuse_words(asking, told.first, told.second)
+
+
+def reuse_by_another(asking: Asking) -> str:
+    """Two GETs of two clients; how the second ended, and on what connection to the origin."""
     first = asking.once(asking.request(1))
-    if awaits:
-        asking.origin.wait_done()
-    time.sleep(gap)
-    second = asking.once(asking.request(2))
+    time.sleep(SETTLE_SECONDS)
+    return reuse_words(asking, first, asking.once(asking.request(2)))
+
+
+def reuse_words(asking: Asking, first: Answer, second: Answer) -> str:
     words = [own_answer(asking, second, 2), place_of(asking.heard(2))]
     before = own_answer(asking, first, 1)
-    told = ", ".join(word for word in words if word)
+    told = ", ".join(words)
     return told if before == "200" else f"{before}; then {told}"
 
 
@@ -108,17 +149,13 @@ def race(method: str, content: bytes | None) -> Callable[[Asking], str]:
     """A request on a connection that the origin ends once it has read it."""
 
     def probe(asking: Asking) -> str:
-        asking.once(asking.request(1))
-        time.sleep(SETTLE_SECONDS)
         octets = asking.request(2, method=method)
         if content is not None:
             octets = asking.post(content, number=2, method=method)
-        with asking.talk() as talk:
-            talk.send(octets)
-            answer = talk.answer(method)
-            words = own_answer(asking, answer, 2, method)
-            if words == "no answer" and talk.end:
-                words = "no answer, closed"
+        told = one_after_other(asking, octets, method)
+        words = own_answer(asking, told.second, 2, method)
+        if words == "no answer" and told.ended:
+            words = "no answer, closed"
         return with_place(words, asking.heard(2))
 
     return probe
