@@ -22,9 +22,6 @@ from bench.matrix.rows import GROUPS, ROWS
 from bench.matrix.subjects import OURS, SUBJECTS
 from bench.servers.raw import Answer, conversation
 
-PENDING = frozenset({"upgrade"})
-"""What the gateway does not do yet."""
-
 
 @pytest.fixture(scope="module")
 def columns() -> dict[str, dict[str, str]]:
@@ -38,8 +35,7 @@ def columns() -> dict[str, dict[str, str]]:
 def test_perdure_is_right_in_every_row(row: Row, subject: object, columns: dict[str, dict[str, str]]) -> None:
     one = next(each for each in OURS if each is subject)
     found = columns[one.name][row.name]
-    if row.name not in PENDING:
-        assert row.agrees(found, one.forward), f"expected {row.wanted_for(one.forward)}, got {found}"
+    assert row.agrees(found, one.forward), f"expected {row.wanted_for(one.forward)}, got {found}"
     assert page.read_cells()[row.name, one.name] == found
 
 
@@ -59,7 +55,7 @@ def test_the_page_finds_no_fault_with_perdure() -> None:
     wrong = {
         row.name for row in ROWS for one in OURS if not row.agrees(cells[row.name, one.name], one.forward)
     }
-    assert wrong <= PENDING
+    assert not wrong
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.name))
