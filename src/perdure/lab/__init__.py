@@ -9,7 +9,7 @@
 | `scenario`           | what a file in `scenarios/` declares, and how it is found                          |
 | `stage`              | `Stage` and `Act`: programs on hosts, notes, claims. **All that a scenario needs** |
 | `objects`, `page`    | what the servers of scenarios serve; ways to fetch a page with its images          |
-| `trusting`           | a client without care, to be put beside ours                                       |
+| `trusting`, `others` | a client without care, and those of other libraries, to be put beside ours         |
 | `relay`              | the blind relay                                                                    |
 | `verdict`, `table`   | a claim: expected, measured, holds; figures side by side                           |
 |                      | **Between hosts**                                                                  |

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from perdure.lab.link import Link
+from perdure.lab.objects import counting
 from perdure.lab.stage import Act, Stage
 from perdure.lab.trusting import TrustingClient
 
@@ -49,7 +50,7 @@ async def play(stage: Stage) -> None:
 async def _trust(act: Act) -> tuple[Counter[str], int]:
     """Send POSTs; return what the server read, and how many were lost."""
     paths: Counter[str] = Counter()
-    await act.serve("server", _counting(paths), **SILENT)
+    await act.serve("server", counting(paths), **SILENT)
     client = TrustingClient(act, "client", "server")
     for number, gap in enumerate((*GAPS, 0.0)):
         request = b"POST /%d HTTP/1.1\r\nHost: server\r\nContent-Length: 0\r\n\r\n" % number
@@ -61,7 +62,7 @@ async def _trust(act: Act) -> tuple[Counter[str], int]:
 async def _ask(act: Act, gaps: Sequence[float]) -> tuple[Counter[str], int, int]:
     """Send POSTs at these gaps; return what the server read, how many failed, how many were reuses."""
     paths: Counter[str] = Counter()
-    await act.serve("server", _counting(paths), **SILENT)
+    await act.serve("server", counting(paths), **SILENT)
     client = await act.client("client")
     failed = reused = 0
     for number, gap in enumerate((*gaps, 0.0)):
@@ -74,14 +75,3 @@ async def _ask(act: Act, gaps: Sequence[float]) -> tuple[Counter[str], int, int]
             reused += response.connection.reused
         await act.rest(gap)
     return paths, failed, reused
-
-
-def _counting(paths: Counter[str]) -> Any:
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])
-        paths[scope["path"]] += 1
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
-
-    return application
