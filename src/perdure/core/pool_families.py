@@ -15,6 +15,7 @@ RFC 9112 §9.4.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Iterator
 
 from perdure.core.pool_connections import Connections
@@ -79,17 +80,17 @@ class Families(Connections[Handle]):
             if relative.head is not None and relative.is_empty:
                 self._rest(relative)
 
+    @abstractmethod
     def _refuse_all(self, home: Origin[Handle], reason: Reason, error: object = None) -> None:
         """Refuse every ticket of an origin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _settle(self, home: Origin[Handle], now: float) -> None:
         """Hand on what a change in one origin left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _line_up(self, home: Origin[Handle]) -> None:
         """Let the first waiting ticket of an origin stand in line."""
-        raise NotImplementedError
 
     def _is_full(self, home: Origin[Handle]) -> bool:
         """Whether the origin's cap is in the way, and no other owner's connection can be closed for it."""
