@@ -82,6 +82,17 @@ def test_other_ports_are_refused_and_nothing_behind_is_read(play_proxy: Play, au
     play_proxy(scene, linger_idle=0.1)
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.0\r\n\r\n", b"HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"])
+def test_what_older_clients_say_opens_a_tunnel_too(play_proxy: Play, head: bytes) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        client = await stage.client()
+        client.send(b"CONNECT " + stage.authority + b" " + head)
+        await stage.origin.accept()
+        assert await client.receive_until(b"\r\n\r\n") == ESTABLISHED
+
+    play_proxy(scene)
+
+
 def test_by_default_only_443_may_be_asked_for(play_proxy_virtually: Play) -> None:
     async def scene(stage: ProxyStage) -> None:
         assert status((await refused(stage, connect(stage.authority)))[0]) == 403

@@ -71,6 +71,7 @@ def test_curl_sends_and_gets_a_large_file(
     assert got.read_bytes() == peers.PAGES["large.bin"]
 
 
+@pytest.mark.slow
 def test_curl_uploads_with_and_without_a_length(proxy: peers.Peer, tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * 3_000_000)
@@ -79,6 +80,7 @@ def test_curl_uploads_with_and_without_a_length(proxy: peers.Peer, tmp_path: Pat
             assert curl("-x", proxy.url, *more, "-T", str(large), f"{origin.url}/put") == "3000000"
 
 
+@pytest.mark.slow
 def test_curl_says_who_it_is(origin: dict[str, str], roots: str) -> None:
     flags = ("--auth", f"alice:{hash_password('wonderland', cost=10)}", "--connect-ports", "any")
     show = ("-o", "/dev/null", "-w", "%{http_code} %{http_connect} %{num_connects}\n", "--cacert", roots)
@@ -94,6 +96,7 @@ def test_curl_says_who_it_is(origin: dict[str, str], roots: str) -> None:
         assert curl(*asks, origin["https"] + "/small.txt") == "200 200 2\n"
 
 
+@pytest.mark.slow
 def test_curl_is_told_why_not(origin: dict[str, str]) -> None:
     with ours.proxy() as proxy:
         show = ("-o", "/dev/null", "-w", "%{http_code} %{http_connect} %header{proxy-status}")
@@ -274,6 +277,7 @@ def test_git_clones_and_pushes_over_smart_http(proxy: peers.Peer, repository: Pa
             assert git(bare, "rev-parse", "main") == git(copy, "rev-parse", "HEAD")
 
 
+@pytest.mark.slow
 def test_our_own_client_goes_through_it_too(proxy: peers.Peer, origin: dict[str, str], roots: str) -> None:
     for url in origin["http"], origin["https"]:
         done = ours.perdure("get", "-n", "5", "--proxy", proxy.url, "--cacert", roots, url + "/small.txt")
