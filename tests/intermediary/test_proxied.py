@@ -321,6 +321,20 @@ def test_hooks_see_what_crosses(play_proxy: Play) -> None:
     play_proxy(scene, on_request=on_request, on_response=on_response)
 
 
+@pytest.mark.row("S8")
+def test_connections_may_be_a_clients_own_and_statuses_told(play_proxy: Play) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        for _ in range(2):
+            client, inner, _ = await stage.asked(stage.get())
+            inner.send(OK)
+            head, _ = await answer(client)
+            expected = b'perdure; received-status=200; next-hop="%b"' % stage.authority
+            assert value(head, b"proxy-status") == expected
+        assert stage.proxy.statistics().origins.dialled == 2
+
+    play_proxy(scene, origin_reuse="never", proxy_status="detailed")
+
+
 def forbid(request: Request) -> Response:
     return Response(451)
 

@@ -40,6 +40,8 @@ def test_keywords_reach_the_side_they_are_for() -> None:
         ({"parent": "http://u:secret@a/b"}, r"^proxy: parent: .* expected, got 'a/b'$"),
         ({"parent": "http://u:secret@a:99999"}, r"proxy: expected http://HOST:PORT"),
         ({"parent_credentials": "client"}, r"^proxy: parent_credentials: a parent expected"),
+        ({"origin_min_idle": 1}, r"^proxy: origin_min_idle: 0 expected"),
+        ({"origin_server_name": "a"}, r"^proxy: origin_server_name: a parent expected"),
         ({"idle_timeout": -1}, r"idle_timeout: a number of seconds expected"),
         ({"forwarded": "never"}, r"forwarded: one of"),
     ],

@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 from perdure.client.loop_dialling import LoopDialler
 from perdure.client.proxies import read_proxy
-from perdure.client.settings import ClientSettings
 from perdure.client.urls import NextProxy, Origin
 from perdure.core import Reason, RemoteViolation, Response, Role
 from perdure.core.fields import HTTP_11, gather
@@ -27,6 +26,7 @@ from perdure.intermediary.credentials import Credentials
 from perdure.intermediary.failures import proxy_status
 from perdure.intermediary.forwarding import Forwarding, RequestHook, ResponseHook
 from perdure.intermediary.hooks import load_hook
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginConnection, OriginWire
@@ -40,7 +40,7 @@ from perdure.intermediary.tunnels import Tunnels
 from perdure.server.serve import ListeningServer
 from perdure.wire.bind import BoundSocket
 from perdure.wire.network import Network
-from perdure.wire.tls import TlsContext, client_context
+from perdure.wire.tls import TlsContext
 
 PROXY_AUTHENTICATION_REQUIRED: Final = 407
 
@@ -114,7 +114,7 @@ class Plan(NamedTuple):
     """What a proxy is told."""
 
     own: ProxySettings
-    client: ClientSettings
+    client: OriginSettings
     on_request: RequestHook | None
     on_response: ResponseHook | None
     secured: bool
@@ -142,7 +142,7 @@ class Proxy(ListeningServer):
             anything of ours is added, and with every CONNECT; it may change it (a CONNECT: not), or
             return a Response to answer with. Or its name, "module:function".
         on_response: the same for final responses, which it may change; not of what is in tunnels.
-        settings: every name of `ProxySettings`, of `ServerSettings`, and of `ClientSettings` with
+        settings: every name of `ProxySettings`, of `ServerSettings`, and of `OriginSettings` with
             `origin_` in front, such as origin_read_timeout=10.0 (seconds).
 
     Raises:
@@ -267,6 +267,7 @@ def _rules(plan: Plan, parent: NextProxy | None, mark: bytes) -> Forwarding:
         plan.on_response,
         own.forwarded_fields,
         absolute=parent is not None,
+        says=own.proxy_status,
         authorization=None if own.parent_credentials == "client" else authorization,
         upgrade=own.protocols(),
     )
@@ -274,7 +275,7 @@ def _rules(plan: Plan, parent: NextProxy | None, mark: bytes) -> Forwarding:
 
 def _asked(parent: NextProxy, side: OriginSide) -> OriginServer:
     """The parent as whom every request is sent to: one pool of connections, whatever they are for."""
-    key = Origin(parent.scheme, parent.host, parent.port)
+    key = side.named(Origin(parent.scheme, parent.host, parent.port))
     return OriginServer(key, key.authority.encode("ascii"), side)
 
 
@@ -282,4 +283,4 @@ def _origin_tls(plan: Plan, parent: NextProxy | None) -> TlsContext | None:
     """The context for an https parent, and for https origins that are not asked for with CONNECT."""
     if not plan.secured and (parent is None or parent.scheme != "https"):
         return None
-    return client_context(verify=plan.own.origin_verify, ca_file=plan.own.origin_ca_file)
+    return plan.client.tls(plan.own.origin_verify, plan.own.origin_ca_file)

@@ -1,6 +1,6 @@
 """What an operator may set of a forward proxy: who may use it, where it may go, and both of its sides.
 
-Toward clients the names are those of `ServerSettings`; toward origins those of `ClientSettings`
+Toward clients the names are those of `ServerSettings`; toward origins those of `OriginSettings`
 with `origin_` in front; the rest is here.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
-from perdure.client.settings import ClientSettings
 from perdure.config import ConfigError, Part, Section, check_settings
 from perdure.intermediary.access import parse_rule, read_ports
 from perdure.intermediary.hooks import HookSettings
+from perdure.intermediary.origin_settings import SUBJECTS as ORIGIN_SUBJECTS
+from perdure.intermediary.origin_settings import OriginSettings
 from perdure.intermediary.passwords import read_users
 from perdure.intermediary.settings import ORIGIN_DEFAULTS, ORIGIN_PREFIX, TunnelSettings
 from perdure.server.settings import SUBJECTS as SERVER_SUBJECTS
@@ -61,6 +61,8 @@ class ProxySettings(TunnelSettings):
     """Whether origins are told who the client is: say nothing, add it to what came, or say it alone."""
     forwarded_fields: Literal["x-forwarded", "forwarded", "both"] = "x-forwarded"
     """With which fields: X-Forwarded-For, -Proto, -Host, or Forwarded (RFC 7239)."""
+    proxy_status: Literal["errors", "always", "detailed"] = "errors"
+    """Proxy-Status: in answers of our own, in all responses, or there with origins and details (RFC 9209)."""
     origin_ca_file: str | None = None
     """PEM file of the authorities that an https parent is verified with; none: the system's."""
     origin_verify: bool = True
@@ -98,7 +100,7 @@ PROXY: Final = Section(
         Part(ProxySettings, title="Who may go where"),
         Part(HookSettings, title="Hooks"),
         Part(ServerSettings, title="Toward clients", subjects=SERVER_SUBJECTS),
-        Part(ClientSettings, ORIGIN_PREFIX, "Toward origins", DEFAULTS, CLIENT_SUBJECTS),
+        Part(OriginSettings, ORIGIN_PREFIX, "Toward origins", DEFAULTS, ORIGIN_SUBJECTS),
     ),
 )
 
@@ -109,7 +111,7 @@ class ProxySides(NamedTuple):
     proxy: ProxySettings
     hooks: HookSettings
     server: ServerSettings
-    client: ClientSettings
+    client: OriginSettings
 
 
 def split_proxy_settings(given: Mapping[str, Any]) -> ProxySides:
@@ -124,6 +126,11 @@ def split_proxy_settings(given: Mapping[str, Any]) -> ProxySides:
         if name not in known:
             raise TypeError(f"Proxy() got an unexpected keyword argument {name!r}")
     try:
-        return ProxySides(*PROXY.build(given))
+        sides = ProxySides(*PROXY.build(given))
     except ConfigError as error:
         raise ValueError(str(error)) from None
+    if sides.client.min_idle:
+        raise ValueError("proxy: origin_min_idle: 0 expected, as no origin is known before it is asked for")
+    if sides.client.server_name and sides.proxy.parent is None:
+        raise ValueError("proxy: origin_server_name: a parent expected whose name it is, got none")
+    return sides
