@@ -1,4 +1,4 @@
-"""A forward proxy with a parent, which the origin plays: what it is asked, and what becomes of its answers."""
+"""A forward proxy with a parent, which the origin plays: what it is asked, what becomes of its answers."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ from perdure.intermediary.tunnels import Tunnels
 from perdure.server.serve import ListeningServer
 from perdure.wire.bind import BoundSocket
 from perdure.wire.network import Network
-from perdure.wire.tls import TlsContext
+from perdure.wire.tls import TlsContext, client_context
 
 PROXY_AUTHENTICATION_REQUIRED: Final = 407
 
@@ -283,4 +283,10 @@ def _origin_tls(plan: Plan, parent: NextProxy | None) -> TlsContext | None:
     """The context for an https parent, and for https origins that are not asked for with CONNECT."""
     if not plan.secured and (parent is None or parent.scheme != "https"):
         return None
-    return plan.client.tls(plan.own.origin_verify, plan.own.origin_ca_file)
+    own, client = plan.own, plan.client
+    return client_context(
+        verify=own.origin_verify,
+        ca_file=own.origin_ca_file,
+        certificate=client.tls_cert,
+        key=client.tls_key,
+    )
