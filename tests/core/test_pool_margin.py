@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perdure.core.pool import Ticket
+from perdure.core.pool import EntryState, PoolSettings, Ticket
 from perdure.core.reason import Reason
 from tests.core.pool_driver import Driver
 
@@ -51,3 +51,30 @@ def test_408_for_a_request_that_may_not_be_repeated_proves_nothing_and_is_learne
     assert pool.closed == [(1, Reason.IDLE_408)]
     assert pool.ledger.statistics(pool.now).learned == {"a": pytest.approx(4.5)}
     assert not pool.ledger.statistics(pool.now).proven
+
+
+# --- pools that are kept busy ---
+
+
+def test_requests_that_may_be_repeated_leave_a_canary_alone_that_somebody_waits_for(pool: Driver) -> None:
+    canary, *leased = [pool.fresh() for _ in range(8)]
+    careful, plain = pool.ticket(repeatable=False), pool.ticket()
+    pool.release(canary)
+    assert canary.state is EntryState.IDLE, "somebody could use it"
+    pool.now = 0.3
+    pool.release(leased[0])
+    assert pool.taken(careful) is leased[0]
+    pool.expire()
+    assert pool.now == pytest.approx(0.4)
+    assert pool.taken(plain) is canary
+    assert not pool.closed
+    assert not pool.dials
+    pool.release(canary)
+    assert pool.ledger.statistics(0.4).proven == {"a": pytest.approx(0.4)}
+
+
+def test_sole_connection_is_left_alone_by_nobody() -> None:
+    pool = Driver(PoolSettings(max_per_origin=1))
+    pool.idle()
+    pool.ticket(repeatable=False)
+    assert pool.used().state is EntryState.LEASED

@@ -61,6 +61,7 @@ class Origin(Generic[Handle]):
             proxy nearby, or by a kernel whose programs wait for a processor; an exchange is not.
         lined_up: number of the first waiting ticket as it stands in the ledger's line; else 0.
         spared_until: how long canaries are left to ripen at somebody's cost; infinite: no need so far.
+        held_until: before it nobody may use the canary, since others are there; else minus infinity.
         resumes_at: when the ledger looks at who waits for the end of a pause; else infinite.
         looked_up_at: when the name was last resolved; minus infinity if there is none.
         head, members, claimed: where connections have owners (`pool_families`): the origin that this
@@ -69,8 +70,9 @@ class Origin(Generic[Handle]):
     """
 
     __slots__ = (
-        "_settings", "claimed", "dials", "disowned", "entries", "head", "idle", "key", "learning", "lined_up",
-        "looked_up_at", "members", "outage", "pace", "resumes_at", "seekers", "spared_until", "waiting",
+        "_settings", "claimed", "dials", "disowned", "entries", "head", "held_until", "idle", "key",
+        "learning", "lined_up", "looked_up_at", "members", "outage", "pace", "resumes_at", "seekers",
+        "spared_until", "waiting",
     )  # fmt: skip
 
     def __init__(self, key: Hashable, settings: PoolSettings, head: Origin[Handle] | None = None) -> None:
@@ -90,7 +92,7 @@ class Origin(Generic[Handle]):
         self.disowned = False
         self.lined_up = 0
         self.spared_until = self.resumes_at = math.inf
-        self.looked_up_at = -math.inf
+        self.looked_up_at = self.held_until = -math.inf
 
     @property
     def count(self) -> int:
@@ -145,7 +147,7 @@ class Origin(Generic[Handle]):
     def suits(self, entry: Entry[Handle], need: Need, now: float) -> bool:
         """Say whether an idle connection, not past its deadline, serves a request with this need."""
         if need is ANY:
-            return True
+            return now >= self.held_until or entry is not self.canary()
         if need is FRESH or not entry.uses:
             return False
         margin = self.margin(entry)
@@ -194,25 +196,36 @@ class Origin(Generic[Handle]):
         The longest idle one; but a canary that will soon prove something is spared.
         """
         oldest = next(iter(self.idle), None)
-        if oldest is None or need is not PROVEN or now >= self.ripens_at(oldest, now):
-            return oldest
-        if self.spared_until <= now < self.spared_until + SPARED_AGAIN_SECONDS:
-            return oldest
-        youngest = next(reversed(self.idle))
+        if now >= self.held_until:
+            if oldest is None or need is not PROVEN or now >= self.ripens_at(oldest, now):
+                return oldest
+            if self.spared_until <= now < self.spared_until + SPARED_AGAIN_SECONDS:
+                return oldest
+        youngest = next(reversed(self.idle), None)
         return None if youngest is oldest else youngest
 
     def spare(self, canary: Entry[Handle], now: float) -> float:
         """Leave the only idle connection to ripen though somebody wants its place.
 
-        Requests that may be repeated use it meanwhile and make it young again, so that there is an
-        end to it: nobody who waits for a proof waits for ever.
+        Where there are other connections, requests that may be repeated leave it alone, too: in a pool that
+        they keep busy nothing would ever be proven. If some of them wait already, the pool is so busy that it
+        shall prove what any margin may ask for. A sole connection they use, and make young again; so there
+        is an end to it: nobody who waits for a proof waits for ever.
 
         Returns:
             When to look again.
         """
         if now >= self.spared_until or self.spared_until == math.inf:
             self.spared_until = now + SPARED_RIPENINGS * RIPE_MARGINS * self.margin(canary)
-        return min(self.ripens_at(canary, now), self.spared_until)
+        until = min(self.ripens_at(canary, now), self.spared_until)
+        if len(self.entries) == 1 or self._settings.order == "spread":
+            return until
+        if self.waiting.repeatable_ones:
+            longest = max(self.margin(canary), ROUND_TRIPS * SLOWEST_PACE_SECONDS)
+            until = canary.idle_since + RIPE_MARGINS * longest
+            self.spared_until = max(self.spared_until, until)
+        self.held_until = until
+        return until
 
     def ripens_at(self, canary: Entry[Handle], now: float) -> float:
         """When the canary will have proven that connections may follow each other closely.

@@ -43,6 +43,11 @@ class Waiting:
         """All of them, the longest waiting first."""
         return heapq.merge(self._any, self._proven, self._fresh, key=_number)
 
+    @property
+    def repeatable_ones(self) -> int:
+        """How many of them any connection serves."""
+        return len(self._any)
+
     def first(self) -> Ticket | None:
         """The ticket that waits longest."""
         if not (self._proven or self._fresh):  # as a rule; a third of the cost of the minimum
