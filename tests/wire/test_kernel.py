@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from perdure.wire.kernel import kernel_queue, round_trip_seconds
+from perdure.wire.kernel import is_reset, kernel_queue, round_trip_seconds
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
@@ -25,6 +25,23 @@ def test_octets_that_the_peer_has_not_taken_are_counted() -> None:
         while received < taken:
             received += len(receiver.recv(1 << 20))
         assert kernel_queue(sender) < held
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_connection_that_is_reset_holds_nothing_for_its_peer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sender = socket.create_connection(listening.getsockname())
+        receiver, _ = listening.accept()
+    with sender:
+        sender.setblocking(False)
+        sender.send(b"x" * (32 << 20))
+        receiver.shutdown(socket.SHUT_WR)
+        assert not is_reset(sender)
+        assert kernel_queue(sender) > 0
+        receiver.close()  # with octets unread: the kernel answers with RST
+        assert is_reset(sender)
+        assert kernel_queue(sender) == 0
+    assert not is_reset(sender)
 
 
 def test_without_a_socket_nothing_is_held() -> None:

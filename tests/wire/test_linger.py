@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -256,3 +257,26 @@ def test_what_breaks_off_does_not_wait_for_a_peer_that_takes_nothing() -> None:
         peer.abort()
 
     play_in_memory(scene)
+
+
+# A reset that nobody has read yet
+
+
+@pytest.mark.parametrize("how", ["half_close", "linger", "part", "break_off"])
+def test_the_end_may_be_said_to_a_peer_that_has_reset_the_connection(play: Play, how: str) -> None:
+    async def scene(network: Network) -> None:
+        wire, peer = await joined(network)
+        wire.pause_reading()
+        peer.abort()
+        await asyncio.sleep(0.02)
+        ways: dict[str, Callable[[], object]] = {
+            "half_close": wire.half_close,
+            "linger": lambda: wire.linger(1000, 0.4, 10.0),
+            "part": lambda: wire.part(2.0),
+            "break_off": lambda: break_off(wire),
+        }
+        ways[how]()
+        wire.resume_reading()
+        await wire.until("lost")
+
+    play(scene)

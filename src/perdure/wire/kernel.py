@@ -27,14 +27,32 @@ else:
     _NOTHING = struct.pack("i", 0)
 
     def kernel_queue(connection: socket.socket | None) -> int:
-        """Return the octets the peer has not acknowledged; 0 where there is no telling."""
+        """Return the octets the peer has not acknowledged and still may; 0 where there is no telling."""
         if connection is None:
             return 0
         try:
             answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _NOTHING)
         except (OSError, ValueError):
             return 0
-        return int(struct.unpack("i", answer)[0])
+        octets = int(struct.unpack("i", answer)[0])
+        return 0 if octets and is_reset(connection) else octets
+
+
+_CLOSED = b"\x07"
+"""`TCP_CLOSE`, in the first octet of `struct tcp_info`."""
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Say whether the connection is gone, though nobody may have noticed: nothing was written or read since.
+
+    An event loop that has read the peer's FIN does not look for a reset behind it. Linux tells.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == _CLOSED
+    except (OSError, ValueError):  # a unix socket, or one that is closed
+        return False
 
 
 _ROUND_TRIP_OFFSET = 68

@@ -9,6 +9,7 @@ RFC 9112 §9.6 (tear-down: half-close, read on, then close).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 _FIN = 1
 """A FIN that is not yet acknowledged counts as one octet in the kernel's queue."""
+
+
+def end_writing(transport: asyncio.WriteTransport) -> None:
+    """Say the end (FIN), behind what was written.
+
+    The peer may have reset the connection and the loop not have read that yet; it will.
+    """
+    with contextlib.suppress(OSError):
+        transport.write_eof()
 
 
 class Silent(asyncio.Protocol):
@@ -68,7 +78,7 @@ class Lingering(Silent):
         wire = self.wire
         wire.transport.set_protocol(self)
         if wire.transport.can_write_eof():
-            wire.transport.write_eof()
+            end_writing(wire.transport)
         if wire.reading_paused:
             wire.reading_paused = False
             wire.transport.resume_reading()
@@ -129,7 +139,7 @@ class Parting(Silent):
         if wire.tls:
             wire.transport.close()
         else:
-            wire.transport.write_eof()
+            end_writing(wire.transport)
 
     def stop(self) -> None:
         """Leave the sweeper."""

@@ -28,7 +28,7 @@ from typing import ClassVar, cast
 from perdure.wire.address import Address, address_text, plain_address
 from perdure.wire.errors import WireError, lost_error
 from perdure.wire.kernel import kernel_queue, round_trip_seconds
-from perdure.wire.linger import Breaking, Lingering, Parting, Silent
+from perdure.wire.linger import Breaking, Lingering, Parting, Silent, end_writing
 from perdure.wire.sweep import Sweeper
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -182,7 +182,7 @@ class LoopWire(asyncio.Protocol):
         """
         if self.lost or self.closing or not self.transport.can_write_eof():
             return False
-        self.transport.write_eof()
+        end_writing(self.transport)
         self.watch_waiting_octets(self.transport.get_write_buffer_size())
         return True
 
