@@ -42,7 +42,7 @@ class Gateway(ListeningServer):
             its name as "module:function".
         on_response: the same for final responses, which it may change.
         settings: every name of `GatewaySettings`, `BalanceSettings`, `HealthSettings`, of `ServerSettings`,
-            and of `ClientSettings` with `origin_` in front, such as origin_read_timeout=10.0 (seconds).
+            and of `OriginSettings` with `origin_` in front, such as origin_read_timeout=10.0 (seconds).
 
     Raises:
         InvalidURL, ValueError, TypeError: for origins or settings that cannot be understood.
