@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
+import signal
 import subprocess
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -15,6 +20,8 @@ from perdure.lab.perform import Outcome, perform
 from perdure.lab.scenario import load, scenario_names
 from perdure.lab.stage import Stage
 from perdure.lab.verdict import Claim, Holds
+from perdure.wire.clock import now
+from tests.lab.machine import needs_namespaces
 from tests.lab.playing import scenario_of
 from tests.programs import COMMAND, ENVIRONMENT, document, perdure
 
@@ -138,3 +145,36 @@ def test_whoever_may_make_a_user_namespace_needs_no_root() -> None:
     [scenario] = json.loads(result.stdout)["scenarios"]
     assert scenario["error"] is None
     assert all(act["packets"] for act in scenario["acts"])
+
+
+@pytest.mark.slow
+@needs_namespaces
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whoever_ends_it_nothing_stays_behind(number: signal.Signals) -> None:
+    command = [*COMMAND, "lab", "run", "stale-reuse", "--backend", "namespaces"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    try:
+        carrier = os.pidfd_open(_carrier_of(process.pid))
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode in (130, -number)
+    ended, _, _ = select.select([carrier], [], [], 10.0)
+    os.close(carrier)
+    assert ended
+
+
+def _carrier_of(pid: int) -> int:
+    """Wait for the process that carries frames; its id."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    until = now() + 30.0
+    while now() < until:
+        for child in children.read_text("ascii").split():
+            with contextlib.suppress(OSError):  # it was a short one, and is gone
+                if b"perdure.lab.carrier" in Path("/proc", child, "cmdline").read_bytes():
+                    return int(child)
+        Event().wait(0.02)
+    raise TimeoutError("no process carries frames")

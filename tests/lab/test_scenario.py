@@ -14,9 +14,11 @@ from tests.lab.machine import needs_namespaces
 
 LONG = {"site-locality"}
 """Minutes by the clock: played on one backend of real sockets, not on both."""
-SLOW = {name: pytest.mark.slow if name in LONG else () for name in scenario_names()}
+SLOW = {name: [pytest.mark.slow] for name in LONG}
 IN_MEMORY = [
-    pytest.param(name, marks=SLOW[name]) for name in scenario_names() if "memory" in load(name).backends
+    pytest.param(name, marks=[pytest.mark.row(*load(name).rows), *SLOW.get(name, [])])
+    for name in scenario_names()
+    if "memory" in load(name).backends
 ]
 ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends]
 ON_LOOPBACK = ("keep-alive-handshake", "persistent-by-default", "serial-http10")
@@ -33,6 +35,11 @@ def test_scenario_declares_what_it_needs(name: str) -> None:
     assert all(re.fullmatch(r"S(?:[1-9]|1[0-6])", row) for row in scenario.rows)
     assert {end for link in scenario.links for end in (link.a, link.b)} <= set(scenario.hosts)
     assert set(scenario.backends) <= set(ALL_BACKENDS)
+
+
+def test_every_system_of_the_source_texts_has_a_scenario() -> None:
+    shown = {row for name in scenario_names() for row in load(name).rows}
+    assert shown == {f"S{number}" for number in range(1, 17)}
 
 
 @pytest.mark.parametrize("name", IN_MEMORY)
