@@ -89,6 +89,16 @@ def test_where_all_are_out_all_are_asked(balance: str) -> None:
     assert {among.choose(key, HOP) for key in keys} == set(among.origins)
 
 
+def test_it_is_told_once_where_an_origin_is(caplog: pytest.LogCaptureFixture) -> None:
+    among = group("a b")
+    a, b = among.origins
+    out(a)
+    b.health.share = 0.5
+    among.look_again()
+    a.health.deadline_reached(1.0)
+    assert caplog.messages == ["http://a:80: is left alone for a while", "http://a:80: is asked again"]
+
+
 def test_another_origin_is_one_that_was_not_tried() -> None:
     among = group("a b c")
     a, b, c = among.origins

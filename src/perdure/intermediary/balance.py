@@ -19,6 +19,7 @@ RFC 9110 §7.3 (routing), RFC 6265 §5.4 (the Cookie field).
 from __future__ import annotations
 
 import bisect
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -37,9 +38,18 @@ from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.health import Condition
 from perdure.intermediary.origins import OriginServer
 
+logger = logging.getLogger("perdure.gateway")
+
 POINTS: Final = 160
 """On the ring for an origin of weight 1: shares then differ by some 8 % (ketama)."""
 Times: TypeAlias = Annotated[float, msgspec.Meta(ge=1, title="TIMES", description="a number, at least 1,")]
+TOLD: Final[Mapping[Condition, str]] = MappingProxyType(
+    {
+        Condition.IN: "is asked again",
+        Condition.RESTING: "is left alone for a while",
+        Condition.FAILED: "is left alone until its checks pass",
+    }
+)
 HashKey = Callable[[Request, ClientHop], bytes]
 """What of a request is hashed; b"" where it has nothing of the kind."""
 
@@ -72,13 +82,14 @@ class Group(ABC):
         origins: all of them; `ready`: those that are asked; `equal`: whether these have equal shares.
     """
 
-    __slots__ = ("equal", "origins", "ready")
+    __slots__ = ("_told", "equal", "origins", "ready")
 
     def __init__(self, origins: Sequence[OriginServer]) -> None:
         if not origins:
             raise ValueError("to: the URL of an origin expected, got none")
         self.origins = list(origins)
         self.ready = self.origins
+        self._told: dict[OriginServer, Condition] = {}
         for origin in self.origins:
             origin.health.changed = self.look_again
         self.look_again()
@@ -95,8 +106,17 @@ class Group(ABC):
         """Take note of everybody's health."""
         for origin in self.origins:
             origin.share = origin.weight * origin.health.share
+            self._tell(origin)
         self.ready = [one for one in self.origins if one.health.condition is Condition.IN] or self.origins
         self.equal = len({origin.share for origin in self.ready}) == 1
+
+    def _tell(self, origin: OriginServer) -> None:
+        """Log where an origin is now, if it was elsewhere."""
+        condition = origin.health.condition
+        before = self._told.get(origin, Condition.IN)
+        self._told[origin] = condition
+        if condition is not before:
+            logger.warning("%s: %s", origin, TOLD[condition])
 
 
 class LeastOutstanding(Group):

@@ -207,15 +207,12 @@ class Check:
     def _over(self, now: float, fault: str) -> None:
         """Note what came of it."""
         health = self._origin.health
-        before = health.condition
         if fault:
+            if health.checked is not False:
+                logger.warning("%s: a check failed: %s", self._origin, fault)
             health.check_failed()
         else:
             health.check_passed(now)
-        if health.condition is not before:
-            logger.warning(
-                "%s: %s %s", self._origin, health.condition.value, f"({fault})" if fault else "again"
-            )
         self._wait(now)
 
     def _wait(self, now: float) -> None:
