@@ -56,7 +56,7 @@ class ClientSettings:
     """How long a request that may be sent again waits for an answer on the first connection that an origin
     kept because it was asked to (HTTP/1.0): none means a relay in between that did not understand."""
     dial_rest: Seconds = 0.0
-    """How long an origin that could not be dialled is left alone, doubling up to 16 times (gateway: 1)."""
+    """How long an origin that could not be dialled is left alone, doubling up to 16 times."""
     continue_timeout: Seconds = 1.0
     """How long to wait for 100 (Continue) before content is sent all the same (Go, curl: 1 s)."""
     happy_eyeballs: Seconds = 0.25
