@@ -32,6 +32,7 @@ def test_first_last_and_only_field() -> None:
         assert alike is not None
         expected = [b"X: 3" if other.startswith(b"X") else other for other in others]
         assert alike.with_value(b"3") == [parse_line(octets) for octets in expected]
+        assert alike.pair_with(b"3") == alike.with_value(b"3")[alike.place].pair
 
 
 def test_heads_that_differ_in_more_than_one_value_have_no_likeness() -> None:

@@ -327,3 +327,12 @@ def test_requests_that_a_dial_under_way_will_serve_do_not_wait_in_the_queue() ->
     dialled = [pool.ticket() for _ in range(3)]
     assert pool.dials == dialled
     assert not pool.refused
+
+
+def test_connection_that_may_not_lie_idle_is_not_handed_to_who_waits_either() -> None:
+    pool = small(1)
+    entry, waiting = pool.fresh(), pool.ticket()
+    pool.ledger.release(entry, pool.now, PERSISTS, hint_timeout=0)
+    pool.carry_out()
+    assert pool.closed == [(entry.number, Reason.IDLE_HINT)]
+    assert pool.dials == [waiting]

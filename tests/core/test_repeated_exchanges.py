@@ -170,6 +170,7 @@ def test_response_that_is_not_like_the_one_before_is_not_taken_again(octets: byt
     client.send_whole(request())
     assert client.receive_again(octets) is None
     assert client.outstanding == 1
+    assert isinstance(client.receive(octets)[0], Response)
 
 
 def test_response_after_the_end_of_the_stream_is_not_taken_again() -> None:

@@ -254,9 +254,8 @@ class Assignment(Families[Handle]):
 
         What `_lay_idle` and `_settle` come to in a pool that is busy, at half of their cost.
         """
-        if home.idle or home.seekers or self._line or self._hungry or home.outage.failures:
-            return False
-        if home.head is not None or home.members or home.count < self.settings.max_per_origin:
+        others = home.idle or home.seekers or self._line or self._hungry or home.head or home.members
+        if others or home.outage.failures or home.count < self.settings.max_per_origin:
             return False
         ticket = home.waiting.first()
         if ticket is None or ticket.need is not ANY:
