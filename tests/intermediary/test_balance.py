@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 import pytest
@@ -90,6 +91,8 @@ def test_where_all_are_out_all_are_asked(balance: str) -> None:
 
 
 def test_it_is_told_once_where_an_origin_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "perdure.gateway")
+    out(group("sole").origins[0])
     among = group("a b")
     a, b = among.origins
     out(a)

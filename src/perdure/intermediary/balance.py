@@ -111,12 +111,12 @@ class Group(ABC):
         self.equal = len({origin.share for origin in self.ready}) == 1
 
     def _tell(self, origin: OriginServer) -> None:
-        """Log where an origin is now, if it was elsewhere."""
+        """Log where one of several origins is now, if it was elsewhere; a sole one is asked all the same."""
         condition = origin.health.condition
         before = self._told.get(origin, Condition.IN)
         self._told[origin] = condition
-        if condition is not before:
-            logger.warning("%s: %s", origin, TOLD[condition])
+        if condition is not before and len(self.origins) > 1:
+            logger.info("%s: %s", origin, TOLD[condition])
 
 
 class LeastOutstanding(Group):
