@@ -173,3 +173,20 @@ def test_ports_are_numbers_ranges_or_any() -> None:
     for wrong in ("0", "65536", "https", "", "9-8", "1-2-3"):
         with pytest.raises(ValueError, match="a port such as 443"):
             read_ports([wrong])
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("64:ff9b::/96", "64:ff9b::808:808"),
+        ("2002::/16", "2002:808:808::1"),
+        ("::ffff:0:0/96", "::ffff:8.8.8.8"),
+        ("::/0", "::ffff:8.8.8.8"),
+    ],
+)
+def test_a_network_of_translated_addresses_may_be_denied_as_it_is_written(network: str, address: str) -> None:
+    assert Access().permits("example.com", address)
+    for access in Access(deny=[network]), Access(allow=["*", "8.0.0.0/8"], deny=[network]):
+        assert not access.permits("example.com", address)
+        assert not access.may_ask(address)
+        assert access.permits("example.com", "8.8.8.8")

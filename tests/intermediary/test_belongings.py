@@ -196,3 +196,44 @@ def test_challenge_of_requests_shares_as_before(play: Play) -> None:
         await exchange(stage, other, inner)
 
     play(scene)
+
+
+TICKET = b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nAuthorization: %b\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [GET, TICKET % b"Basic YTpi"], ids=["plain", "alike"])
+def test_connection_that_a_client_authenticates_unasked_is_its_alone(play: Play, before: bytes) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(before)
+        inner.send(OK)
+        await answer(client)
+        await exchange(stage, client, inner, before.replace(b"YTpi", b"YTpj"))
+        for _ in range(3):
+            await exchange(stage, client, inner, TICKET % b"Negotiate YIIG")
+        other, _ = await stage.warmed()
+        assert len(stage.origin.peers) == 2  # the other one was not let in to speak in the first one's name
+        await exchange(stage, client, inner)
+        client.close()
+        await inner.receive_all()
+        assert closes(stage) == {Reason.OWNER_GONE: 1}
+        other.close()
+
+    play(scene)
+
+
+def test_ticket_that_comes_when_the_challenged_connection_has_gone_claims_the_next(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked()
+        inner.send(CHALLENGE.replace(b"NTLM", b"Negotiate"))
+        await answer(client)
+        inner.close()
+        await until(lambda: stage.gateway.statistics().origins.connections == 0)
+        client.send(TICKET % b"Negotiate YIIG")
+        again = await stage.origin.accept()
+        await again.receive_until(b"\r\n\r\n")
+        again.send(OK)
+        await answer(client)
+        await stage.warmed()
+        assert len(stage.origin.peers) == 3
+
+    play(scene)

@@ -145,11 +145,15 @@ def test_another_origin_gets_its_own_name_where_host_is_replaced() -> None:
     received = request(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n")
     rules = Forwarding(forwarded="leave", host="origin")
     result = strip_request(received, rules, b"first")
-    readdress(result, rules, b"second")
+    readdress(result, received, rules, b"second")
     assert octets(result.fields) == b"Host: second\r\nX: 1\r\n"
     kept = strip_request(received, PLAIN, b"first")
-    readdress(kept, PLAIN, b"second")
+    readdress(kept, received, PLAIN, b"second")
     assert octets(kept.fields) == b"Host: a\r\nX: 1\r\n"
+    nameless = request(b"GET / HTTP/1.0\r\nX: 1\r\n")
+    moved = strip_request(nameless, PLAIN, b"first")
+    readdress(moved, nameless, PLAIN, b"second")
+    assert octets(moved.fields) == b"Host: second\r\nX: 1\r\n"
 
 
 FORGED = (

@@ -281,3 +281,17 @@ def test_request_of_a_stale_connection_goes_to_another_origin_if_its_own_is_gone
             await client.wait_lost()
 
     play(scene)
+
+
+def test_who_names_no_host_gets_that_of_the_origin_that_its_path_leads_to(play: Play) -> None:
+    async def scene(stage: Stage, other: Stage, _: RawListener) -> None:
+        client = await stage.client()
+        for path, asked in ("/", stage), ("/b", other):
+            client.send(f"GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+            inner = await asked.origin.accept()
+            head = await inner.receive_until(b"\r\n\r\n")
+            assert value(head, b"host") == f"{asked.origin.host}:{asked.origin.port}".encode()
+            inner.send(OK)
+            await answer(client)
+
+    routed(play, scene, {}, {"path": "/b"})

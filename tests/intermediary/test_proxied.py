@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from perdure.core import Request, Response
+from perdure.core import Request, Response, make_line
 from perdure.intermediary.passwords import hash_password
 from perdure.wire.memory import MemoryNetwork
 from perdure.wire.raw import RawPeer
@@ -346,3 +346,47 @@ def test_hooks_may_be_named(play_proxy: Play) -> None:
         assert status((await answer(client))[0]) == 451
 
     play_proxy(scene, on_request=f"{__name__}:forbid")
+
+
+@pytest.mark.row("R64")
+@pytest.mark.parametrize(
+    ("framing", "content"),
+    [(b"Content-Length: 5", b"%b"), (b"Transfer-Encoding: chunked", b"5\r\n%b\r\n0\r\n\r\n")],
+    ids=["length", "chunked"],
+)
+def test_content_of_a_stranger_never_joins_the_request_behind_it(
+    play_proxy: Play, framing: bytes, content: bytes
+) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        client, inner, _ = await stage.asked(stage.get(b"/", ALICE))  # who is known from here on
+        inner.send(OK)
+        await answer(client)
+        post = b"POST http://%b/ HTTP/1.1\r\nHost: a\r\n%b\r\n%b\r\n\r\n"
+        client.send(
+            post % (stage.authority, MALLORY, framing) + content % b"wrong"
+            + post % (stage.authority, ALICE, framing) + content % b"right"
+        )  # fmt: skip
+        assert status((await answer(client))[0]) == 407
+        inner = await stage.origin.accept()
+        head = await inner.receive_until(b"\r\n\r\n")
+        assert value(head, b"content-length") == b"5"
+        assert await inner.receive_exactly(5) == b"right"
+        inner.send(OK)
+        assert (await answer(client))[1] == b"ok"
+        assert inner.received.endswith(b"\r\n\r\nright")
+
+    play_proxy(scene, **AUTH)
+
+
+@pytest.mark.parametrize("auth", [ALICE, b"X: 1"], ids=["checked", "anybody"])
+def test_a_hook_that_answers_what_cannot_be_sent_leaves_nobody_waiting(play_proxy: Play, auth: bytes) -> None:
+    def answers(request: Request) -> Response:
+        return Response(200, [make_line(b"Content-Length", b"x")])
+
+    async def scene(stage: ProxyStage) -> None:
+        client = await stage.client()
+        client.send(stage.get(b"/", auth))
+        assert status((await answer(client))[0]) == 500
+        assert await client.at_eof()
+
+    play_proxy(scene, on_request=answers, linger_idle=0.1, **(AUTH if auth == ALICE else {}))

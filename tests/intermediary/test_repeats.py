@@ -139,3 +139,26 @@ def test_pipelined_heads_that_repeat_are_answered_in_their_order(play: Play) -> 
         assert [(await answer(client))[1] for _ in range(3)] == [b"00", b"01", b"02"]
 
     play(scene)
+
+
+@pytest.mark.row("R144")
+def test_426_with_the_fields_of_the_response_before_it_names_protocols_as_it_must(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        fields = (
+            b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+            b"Content-Length: 2\r\n\r\nno"
+        )
+        client, inner, _ = await stage.asked(get(b"one"))
+        for start, named in (
+            (b"200 OK", []),
+            (b"426 Upgrade Required", [b"websocket"]),
+            (b"426 Upgrade Required", [b"websocket"]),
+            (b"200 OK", []),
+        ):
+            inner.send(b"HTTP/1.1 " + start + b"\r\n" + fields)
+            head, _ = await answer(client)
+            assert (status(head), values(head, b"upgrade")) == (int(start[:3]), named)
+            client.send(get(b"one"))
+            await inner.receive_until(b"\r\n\r\n")
+
+    play(scene, upgrade=["websocket"])

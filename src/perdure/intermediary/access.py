@@ -154,7 +154,7 @@ class Access:
             address: as the resolver gives it, a zone and all.
         """
         found = literal(address)
-        if found is None:
+        if found is None or self._by_address(_as_written(address)) is False:
             return False
         allowed, kind = (None, None) if literal(host) is not None else self._by_name(host)
         if allowed is False:
@@ -235,10 +235,14 @@ def plain_host(host: str) -> str:
 def literal(text: str) -> Address | None:
     """The address that a text is, without its zone, and IPv4 where IPv6 only stands for it; None: a name."""
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = _as_written(text)
     except ValueError:
         return None
     return address if isinstance(address, ipaddress.IPv4Address) else _untranslated(address)
+
+
+def _as_written(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])
 
 
 def _untranslated(address: ipaddress.IPv6Address) -> Address:

@@ -1,10 +1,11 @@
 """What belongs to one client's connection: connections to origins that nobody else may use.
 
-There are three causes for it. With `reuse = "never"` nothing is shared. With a PROXY header a connection
+There are four causes for it. With `reuse = "never"` nothing is shared. With a PROXY header a connection
 says whose it is before its first request. And NTLM authenticates a connection, not a request: once an
-origin has begun with it, whoever used that connection would speak in its client's name.
+origin has begun with it, whoever used that connection would speak in its client's name. A client may begin
+with it unasked, too.
 
-    any of the three ──▶ a key of its own (`core.pool_families`) ──the client goes──▶ all of it is closed
+    any of the four ──▶ a key of its own (`core.pool_families`) ──the client goes──▶ all of it is closed
 
 RFC 4559 §5, RFC 9110 §11 (authentication is meant to be of a request).
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from perdure.intermediary.origins import OriginServer
 
 CHALLENGES: Final = frozenset([401, 407])
+CREDENTIALS: Final = frozenset([b"authorization", b"proxy-authorization"])
 _OF_CONNECTIONS: Final = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate)(?:[ \t,]|$)", re.IGNORECASE)
 
 
@@ -38,20 +40,29 @@ def asks_for_connection(fields: Sequence[FieldLine]) -> bool:
     )
 
 
+def speaks_for_connection(fields: Sequence[FieldLine]) -> bool:
+    """True of credentials that authenticate the connection: NTLM or Negotiate. RFC 4559 §4."""
+    return any([line[1] in CREDENTIALS and _OF_CONNECTIONS.match(line.value) for line in fields])
+
+
 class Belongings:
     """Those of one client's connection.
 
     Args:
         owner: the number of the client's connection.
         source, destination: its two ends, for a PROXY header.
+
+    Attributes:
+        speaking: the client may have authenticated a connection: whatever it uses from then on is its own.
     """
 
-    __slots__ = ("_destination", "_keys", "_owner", "_source")
+    __slots__ = ("_destination", "_keys", "_owner", "_source", "speaking")
 
     def __init__(self, owner: Hashable, source: Address, destination: Address) -> None:
         self._owner = owner
         self._source = source
         self._destination = destination
+        self.speaking = False
         self._keys: dict[tuple[LoopPool[OriginWire], Origin], Private] = {}
 
     def key_of(self, origin: OriginServer) -> Private | None:

@@ -184,8 +184,12 @@ class Exchange(Answer):
         pool = origin.pool
         key: Origin | Private = origin.key
         first = not repeatable and not inbound.protocol.exchanges
+        connected = self._connected
         if origin.apart or inbound.belongings is not None:
-            own = inbound.own().key_of(origin)
+            belongings = inbound.own()
+            own = belongings.key_of(origin)
+            if belongings.speaking:
+                connected = self._claimed
             if origin.apart:
                 key = own or key
             elif own is not None and not fresh and (claimed := pool.lease_idle(own, True)) is not None:
@@ -193,9 +197,9 @@ class Exchange(Answer):
                 return
         entry = None if fresh else pool.lease_idle(key, repeatable, first)
         if entry is not None:
-            self._connected(entry)
+            connected(entry)
             return
-        lease = pool.lease(key, repeatable, self._connected, self._refused, fresh, first=first)
+        lease = pool.lease(key, repeatable, connected, self._refused, fresh, first=first)
         if lease is not None:  # otherwise one of the two was called, and may have sought again
             self._lease = lease
 
@@ -203,6 +207,11 @@ class Exchange(Answer):
         """Judged by what goes out: a hook, or the hop, may have changed what came in."""
         sent = self._forwarded
         return is_repeatable(sent.method, sent.facts.idempotency_key, replayable)
+
+    def _claimed(self, entry: Entry[OriginWire]) -> None:
+        """There is a connection, and what is said on it may make it the client's."""
+        self._inbound.own().claim(self.origin, entry)
+        self._connected(entry)
 
     def _connected(self, entry: Entry[OriginWire]) -> None:
         """There is a connection: send the head, and what there is of the content."""
@@ -274,7 +283,7 @@ class Exchange(Answer):
             other = self._shared.destinations.another(self.origin, tried)
             if other is not None:
                 self._move_to(other)
-                readdress(self._forwarded, other.rules, other.authority)
+                readdress(self._forwarded, self._request, other.rules, other.authority)
                 self._seek(self._retried)
                 return
         self._refuse(row_of_error(error), str(error))

@@ -40,6 +40,7 @@ from perdure.wire.clock import http_date, wall_clock
 MOST_PASSES: Final = 8
 """A request that came through so many of our name is in a loop, even if the marks were removed."""
 TRAILERS_WANTED: Final = make_line(b"TE", b"trailers")
+LOOKED_AT: Final = frozenset([b"via", b"authorization", b"proxy-authorization"])
 PRIVATE: Final = frozenset([b"authorization", b"cookie", b"proxy-authorization"])
 """Not reflected by TRACE (RFC 9110 §9.3.8)."""
 NOBODY: Final = Senders(())
@@ -159,9 +160,9 @@ def seen_before(fields: Sequence[FieldLine], rules: Forwarding) -> bool:
 def is_copied(line: FieldLine) -> bool:
     """True of a field of a request that crosses octet for octet whatever its value is, or not at all.
 
-    What names it may still keep it back. RFC 9110 §7.6.
+    What names it may still keep it back; credentials may claim the connection. RFC 9110 §7.6.
     """
-    return line[3] == ORDINARY and line[1] != b"via" and not is_said_of_hops(line[1])
+    return line[3] == ORDINARY and line[1] not in LOOKED_AT and not is_said_of_hops(line[1])
 
 
 def strip_request(
@@ -238,9 +239,9 @@ def add_to_request(forwarded: Request, request: Request, rules: Forwarding, hop:
     return forwarded
 
 
-def readdress(forwarded: Request, rules: Forwarding, origin_authority: bytes) -> None:
-    """Change Host for another origin, if the origin's is what it shall be. RFC 9112 §3.2."""
-    if rules.host == "origin":
+def readdress(forwarded: Request, request: Request, rules: Forwarding, origin_authority: bytes) -> None:
+    """Change Host for another origin, if that is what it shall be, or none was named. RFC 9112 §3.2."""
+    if rules.host == "origin" or not authority(request.target, request.facts):
         host = make_line(b"Host", origin_authority)
         forwarded.fields = [host if line[3] == HOST else line for line in forwarded.fields]
         forwarded.facts = gather(HTTP_11, True, forwarded.fields)

@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from perdure.core import HTTP_11, FieldLine, Reason, RemoteViolation, Request, Response, make_line
 from perdure.core.fields import gather
-from perdure.intermediary.belongings import Belongings
+from perdure.core.heads import authority
+from perdure.intermediary.belongings import Belongings, speaks_for_connection
 from perdure.intermediary.client_hop import ClientHop
 from perdure.intermediary.exchange import Exchange
 from perdure.intermediary.failures import (
@@ -149,7 +150,9 @@ class GatewayConnection(InboundConnection):
         if request.facts.upgrade:
             self._begin_upgrade(origin, request, forwarded)
             return
-        if rules.may_remember and request.method not in NOT_PLAIN and start_of(request.target):
+        if speaks_for_connection(forwarded.fields):
+            self.own().speaking = True
+        elif rules.may_remember and _is_plain(request):
             self._remembered = RememberedRequest(request, forwarded, rules)
         self._begin_exchange(origin, request, forwarded)
 
@@ -233,3 +236,9 @@ class GatewayConnection(InboundConnection):
 
     def _proxy_status(self, row: Row) -> FieldLine:
         return proxy_status(row, self._shared.rules.pseudonym)
+
+
+def _is_plain(request: Request) -> bool:
+    """Whether it leaves in the same way whichever origin is asked: who names no host gets the origin's."""
+    named = authority(request.target, request.facts)
+    return request.method not in NOT_PLAIN and bool(named and start_of(request.target))

@@ -96,15 +96,21 @@ class Checking:
             return
         near = self._near
         near.exchange = None
+        answered = near.protocol.exchanges
         guard_upgrade(near, self._request)
         if done.cancelled() or done.exception() is not None:
             near.refuse_with(row_of(Reason.LOCAL_FAULT))
         elif done.result():
-            near.go_on(self._request)
+            try:
+                near.go_on(self._request)
+            except Exception:
+                near.beginning_failed()
         else:
             near.refuse_stranger()
         near.resume_reading()
         for octets, end, trailers in self._held:
+            if near.protocol.exchanges != answered:
+                return  # what is under way is a later one: this content is nobody's any more
             near.content_arrived(octets, end, trailers)
 
 

@@ -19,8 +19,9 @@ from perdure.core.likeness import Likeness
 from perdure.core.saying import Saying, saying_of
 from perdure.intermediary.forwarding import Forwarding, is_copied
 
-NEVER_REMEMBERED: Final = frozenset([101, 408])
-"""Statuses that are no mere answer: they switch protocols, or say that the connection was idle too long."""
+NEVER_REMEMBERED: Final = frozenset([101, 408, 426])
+"""Statuses that are no mere answer: they switch protocols, or say which to switch to, or that the connection
+was idle too long."""
 
 
 class RememberedRequest:

@@ -190,13 +190,17 @@ class InboundConnection(Lifetime):
         try:
             self.exchange_begins(request)
         except Exception:  # of ours: whoever was being served when this one began must not see it
-            logger.exception("connection %d: beginning an exchange failed", self.number)
-            self.exchange_aborted(Reason.LOCAL_FAULT)
-            if self.protocol.own_state is State.IDLE:
-                self.protocol.limit = Reason.LOCAL_FAULT
-                self.refuse(500, "Internal Server Error")
-            else:
-                self.cut_off(Reason.LOCAL_FAULT)
+            self.beginning_failed()
+
+    def beginning_failed(self) -> None:
+        """An exception, which is being handled, ends what was to begin; the client must not wait for ever."""
+        logger.exception("connection %d: beginning an exchange failed", self.number)
+        self.exchange_aborted(Reason.LOCAL_FAULT)
+        if self.protocol.own_state is State.IDLE:
+            self.protocol.limit = Reason.LOCAL_FAULT
+            self.refuse(500, "Internal Server Error")
+        else:
+            self.cut_off(Reason.LOCAL_FAULT)
 
     def _take_content(self, octets: bytes, end: bool, trailers: Sequence[FieldLine]) -> None:
         self._content_octets += len(octets)
