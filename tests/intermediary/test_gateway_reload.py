@@ -78,6 +78,25 @@ def test_routes_change_between_two_requests_of_one_connection(play: Play) -> Non
 
 
 @pytest.mark.row("S16")
+def test_client_that_is_trusted_no_more_is_believed_no_more_on_a_connection_of_before(play: Play) -> None:
+    said = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n"
+
+    async def scene(stage: Stage) -> None:
+        client, inner, head = await stage.asked(said)
+        assert value(head, b"x-forwarded-for") == b"192.0.2.9, 127.0.0.1"
+        inner.send(OK)
+        await answer(client)
+        for trusted, expected in (["10.0.0.0/8"], b"127.0.0.1"), (["127.0.0.1"], b"192.0.2.9, 127.0.0.1"):
+            assert stage.gateway.adopt(another(stage, trusted=trusted))
+            client.send(said)
+            inner = await stage.origin.accept()
+            assert value(await inner.receive_until(b"\r\n\r\n"), b"x-forwarded-for") == expected
+            inner.send(OK)
+            await answer(client)
+
+    play(scene, trusted=["127.0.0.1"])
+
+
 def test_exchange_under_way_ends_where_it_began(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         client, inner, _ = await stage.asked()

@@ -114,3 +114,12 @@ def test_the_memory_of_origins_is_bounded() -> None:
         mine.choose(request(b"GET http://a%d.test/ HTTP/1.1\r\n" % number), PLAIN_HOP)
     assert len(mine._known) == REMEMBERED
     assert mine.choose(request(b"GET http://a.test/ HTTP/1.1\r\n"), PLAIN_HOP) is not first
+
+
+def test_names_that_no_host_can_have_are_not_remembered() -> None:
+    known = targets()
+    for behind in b"?" + b"x" * 8000, b"." + b"a." * 4000 + b"com":
+        received = request(b"GET http://example.com" + behind + b"/ HTTP/1.1\r\n")
+        once, again = known.choose(received, PLAIN_HOP), known.choose(received, PLAIN_HOP)
+        assert once is not again
+        assert once.key == again.key

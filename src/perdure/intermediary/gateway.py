@@ -103,6 +103,9 @@ class Gateway(ListeningServer):
         self._former = [side for side in self._former if side.pool.statistics().connections]
         shared.rules = make_rules(self._general, self._mark)
         shared.destinations = arrangement.destinations
+        for connection in self.registry.connections:
+            if isinstance(connection, GatewayConnection):
+                connection.meet()
         shared.tunnels.timeout = successor._shared.tunnels.timeout
         self._upkeep.look_after(arrangement.members.values())
         return True

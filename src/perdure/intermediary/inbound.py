@@ -91,6 +91,10 @@ class GatewayConnection(InboundConnection):
     def wire_opened(self) -> None:
         """Prepare what all requests of this connection share."""
         super().wire_opened()
+        self.meet()
+
+    def meet(self) -> None:
+        """Find out who the client is, and whether it is trusted by the rules that hold now."""
         address = self.peer_address
         host = address[0] if isinstance(address, tuple) else ""
         scheme = b"https" if self.tls else b"http"

@@ -26,6 +26,8 @@ from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import OriginServer, Refused
 
 REMEMBERED: Final = 4096
+LONGEST_REMEMBERED: Final = 300
+"""Octets of a name with its scheme and port; the DNS has no host of more than 253, but a query may follow."""
 
 NOT_AN_ORIGIN: Final = Row(
     400,
@@ -88,8 +90,8 @@ class Targets:
         if origin is None:
             key = Origin(target.scheme, target.host, target.port)
             origin = OriginServer(key, key.authority.encode("ascii"), self._side)
-        if target.scheme == "https":  # which another client may not ask for
-            return origin
+        if target.scheme == "https" or len(named) > LONGEST_REMEMBERED:
+            return origin  # another client may not ask for https
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[named] = origin
