@@ -68,3 +68,24 @@ def test_names_are_judged_for_a_parent_too_as_far_as_they_tell(play_proxy: Play)
         assert not stage.origin.peers
 
     play_proxy(scene, parent="http://ORIGIN", deny=["denied.test"])
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "expected"),
+    [("replace", b"127.0.0.1"), ("append", b"192.0.2.9, 127.0.0.1"), ("leave", b"192.0.2.9")],
+)
+def test_parent_is_told_who_asks_for_a_tunnel_as_it_is_for_other_requests(
+    play_proxy: Play, forwarded: str, expected: bytes
+) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        fields = b"Host: a\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n"
+        client = await stage.client()
+        for start in b"GET http://%b/", b"CONNECT %b":
+            client.send(start % stage.authority + b" HTTP/1.1\r\n" + fields)
+            inner = await stage.origin.accept()
+            assert value(await inner.receive_until(b"\r\n\r\n"), b"x-forwarded-for") == expected
+            inner.send(OK)
+            if start.startswith(b"GET"):
+                await answer(client)
+
+    play_proxy(scene, parent="http://ORIGIN", forwarded=forwarded)

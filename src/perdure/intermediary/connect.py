@@ -18,6 +18,7 @@ from perdure.core import HTTP_11, FieldLine, Request, Response, make_line
 from perdure.core.fields import gather
 from perdure.core.hopbyhop import strip
 from perdure.intermediary.access import Access
+from perdure.intermediary.client_hop import ClientHop, is_said_of_hops, say_client
 from perdure.intermediary.failures import Row, proxy_status, row_of_error, text_of
 from perdure.intermediary.forwarding import Forwarding, date_line, via_of_response
 from perdure.intermediary.origins import Refused
@@ -56,8 +57,11 @@ class Connector:
         self.ports = ports
         self.parent = parent
 
-    def destination(self, request: Request) -> Origin:
+    def destination(self, request: Request, hop: ClientHop) -> Origin:
         """Where a tunnel is asked for, and through whom it leads.
+
+        Args:
+            hop: who asks.
 
         Raises:
             Refused: it may not.
@@ -67,9 +71,9 @@ class Connector:
         if self.ports is not None and target.port not in self.ports:
             raise Refused(Row(403, "http_request_denied", PORT_PROHIBITED))
         refuse_prohibited(self._access, target.host)
-        return Origin("http", target.host, target.port, proxy=self._through(request))
+        return Origin("http", target.host, target.port, proxy=self._through(request, hop))
 
-    def _through(self, request: Request) -> NextProxy | None:
+    def _through(self, request: Request, hop: ClientHop) -> NextProxy | None:
         parent, rules = self.parent, self._rules
         lines = strip(request.fields, request.facts)
         if parent is None:
@@ -80,7 +84,11 @@ class Connector:
             else {b"host", b"proxy-authorization", *FRAMING}
         )
         said = [line for line in lines if line.lowered not in dropped]
+        if rules.forwarded == "replace":
+            said = [line for line in said if not is_said_of_hops(line.lowered)]
         said.append(make_line(b"Via", b"%d.%d %b" % (*request.version, rules.mark or rules.pseudonym)))
+        if rules.forwarded != "leave":
+            said = say_client(said, request.target, hop, rules.spoken)
         return parent._replace(authorization=rules.authorization or b"", tunnel=True, fields=tuple(said))
 
     def dial(self, origin: Origin) -> Coroutine[Any, Any, FarWire]:

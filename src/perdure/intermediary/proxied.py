@@ -172,7 +172,7 @@ class ProxyConnection(GatewayConnection):
             raise Refused(NO_CONTENT_EXPECTED)
         if seen_before(request.fields, rules):
             raise Refused(LOOP)
-        origin = proxy.connector.destination(request)
+        origin = proxy.connector.destination(request, self._hop)
         if rules.on_request is not None and self._hook_forbids(request):
             return
         established = Response(200, (), ESTABLISHED)
