@@ -89,3 +89,18 @@ def test_parent_is_told_who_asks_for_a_tunnel_as_it_is_for_other_requests(
                 await answer(client)
 
     play_proxy(scene, parent="http://ORIGIN", forwarded=forwarded)
+
+
+@pytest.mark.row("R156")
+def test_what_a_client_expects_of_a_connect_does_not_keep_the_parent_from_being_asked(
+    play_proxy: Play,
+) -> None:
+    async def scene(stage: ProxyStage) -> None:
+        client = await stage.client()
+        client.send(b"CONNECT %b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n" % stage.authority)
+        inner = await stage.origin.accept()
+        assert not values(await inner.receive_until(b"\r\n\r\n"), b"expect")
+        inner.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        assert status(await client.receive_until(b"\r\n\r\n")) == 200
+
+    play_proxy(scene, parent="http://ORIGIN")

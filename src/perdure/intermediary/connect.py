@@ -78,11 +78,9 @@ class Connector:
         lines = strip(request.fields, request.facts)
         if parent is None:
             return None
-        dropped = (
-            {b"host", *FRAMING}
-            if rules.authorization is None
-            else {b"host", b"proxy-authorization", *FRAMING}
-        )
+        dropped = {b"host", b"expect", *FRAMING}  # 9110 §10.1.1: without content nothing is expected
+        if rules.authorization is not None:
+            dropped.add(b"proxy-authorization")
         said = [line for line in lines if line.lowered not in dropped]
         if rules.forwarded == "replace":
             said = [line for line in said if not is_said_of_hops(line.lowered)]
