@@ -238,3 +238,30 @@ def test_waiting_requests_of_all_owners_are_counted_together() -> None:
     pool.ticket(TWO)
     refused = pool.ticket(THREE)
     assert pool.refused == [(refused, Reason.QUEUE_FULL)]
+
+
+def test_who_has_no_connection_does_not_pause_for_the_sake_of_an_outage() -> None:
+    """What another owner's dial left room for is dialled at once: there is nothing to wait for."""
+    pool = driver(per_origin=2, total=2)
+    for _ in range(2):
+        pool.ticket("a")
+    pool.ticket(ONE)
+    pool.ticket(TWO)
+    pool.fail(pool.dials[0])
+    pool.fail(pool.dials[0])
+    late = pool.ticket("a")
+    assert late not in pool.dials
+    pool.fail(pool.dials[0])
+    assert late in pool.dials
+
+
+def test_nothing_of_an_owner_is_left_in_a_ledger_that_was_closed() -> None:
+    pool = driver(per_origin=1)
+    granted = pool.fresh(ONE)
+    waiting = pool.ticket(ONE)
+    pool.release(granted)
+    assert pool.granted[-1] is waiting
+    pool.ledger.close(pool.now)
+    pool.carry_out()
+    assert pool.refused == [(waiting, Reason.POOL_CLOSED)]
+    assert ONE not in pool.ledger._origins

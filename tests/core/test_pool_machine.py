@@ -65,7 +65,7 @@ class Pool(Model):
         """Nobody waits for what will not come; a dead origin is not hammered."""
         if not self.failing[origin]:
             return
-        begun = [ticket for ticket in self.dials if ticket.origin == origin]
+        begun = [ticket for ticket in self.dials if str(ticket.origin) == origin]  # of any owner: one peer
         own = [entry for entry in self.live() if entry.origin == origin]
         waiting = [t for t in self.tickets if t.origin == origin and t.state is TicketState.WAITING]
         full = len(self.live()) + len(self.dials) >= self.settings.max_total

@@ -304,7 +304,8 @@ class Assignment(Families[Handle]):
         """See to it that those who wait during an outage are looked at again when it allows."""
         if not home.outage.failures or home.dials or not home.waiting:
             return
-        at = home.outage.looks_again_at()
+        # Without connections there is nothing to wait for but the end of a rest.
+        at = home.outage.looks_again_at() if home.entries else home.outage.rests_until
         if now < at < home.resumes_at:
             home.resumes_at = at
             heapq.heappush(self._pauses, (at, self._tickets, home))

@@ -197,6 +197,8 @@ class Upkeep(Assignment[Handle]):
             self._close(self._origins[entry.origin], entry, Reason.POOL_CLOSED)
         for home in list(self._origins.values()):
             self._refuse_all(home, Reason.POOL_CLOSED)
+            if home.head is not None and home.is_empty:
+                self._rest(home)
 
     def take_actions(self) -> Sequence[Action[Handle]]:
         """Hand over what is to be done, in order, and forget it."""
