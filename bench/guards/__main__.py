@@ -12,6 +12,7 @@ from bench.guards.measure import Cells, measure_all
 from bench.guards.row import Row
 from bench.guards.rows import ROWS
 from bench.guards.talk import FLOOD_OCTETS
+from bench.written import BREACH
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +30,7 @@ def print_cells(rows: list[Row], cells: Cells) -> None:
         print(f"{row.title}  [{row.name}]" + (f"  {row.source}" if row.source else ""))
         for (asked, name), cell in cells.items():
             if asked == row.name:
-                print(f"    {name:14}{'' if row.agrees(cell) else page.BREACH}{cell}")
+                print(f"    {name:14}{'' if row.agrees(cell) else BREACH}{cell}")
 
 
 def main() -> int:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
+from bench import written
 from bench.clients.environments import TOP
 from bench.matrix.row import Row
 from bench.matrix.rows import GROUPS, ROWS
 from bench.matrix.running import version_of
 from bench.matrix.subjects import SUBJECTS, Subject
 from bench.servers.page import machine
+from bench.written import BREACH
 
 PAGE: Final = TOP / "docs" / "gateways.md"
-BREACH: Final = "✗ "
 NOT_MEASURED: Final = "–"
 
 TEMPLATE: Final = """\
@@ -129,23 +130,4 @@ def write(cells: Cells) -> None:
 
 def read_cells() -> dict[tuple[str, str], str]:
     """The cells of the page, by name of the row and of the proxy; none where there is no page."""
-    if not PAGE.is_file():
-        return {}
-    by_title = {(row.group, row.title): row.name for row in ROWS}
-    cells: dict[tuple[str, str], str] = {}
-    group, names = "", list[str]()
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("## "):
-            group = line.removeprefix("## ")
-        if not line.startswith("| ") or line.startswith("| --- "):
-            continue
-        title, *words = (word.strip() for word in line.removeprefix("|").removesuffix("|").split("|"))
-        if not title:
-            names = words
-        elif (group, title) in by_title:
-            row = by_title[group, title]
-            pairs = zip(names, words, strict=True)
-            cells.update(
-                {(row, name): word.removeprefix(BREACH) for name, word in pairs if name != "section"}
-            )
-    return cells
+    return written.read_cells(PAGE, {(row.group, row.title): row.name for row in ROWS})

@@ -17,6 +17,7 @@ from bench.guards.row import Ask, Outcome, Row
 from bench.guards.rows import GROUPS, ROWS
 from bench.guards.server import Server
 from bench.guards.talk import Notes
+from bench.written import BREACH
 
 PATIENCE_SECONDS = 30.0
 """perdure waits for the peer in no row to the end: a busy machine is no hang."""
@@ -79,7 +80,7 @@ def test_what_was_written_is_read_back(monkeypatch: pytest.MonkeyPatch, tmp_path
     row = next(row for row in ROWS if row.wanted)
     cells = {(row.name, one.name): "foreign answer" for one in SUBJECTS}
     text = f"## {row.group}\n\n{page.group_table(row.group, cells)}"
-    assert f"| {page.BREACH}foreign answer |" in text
+    assert f"| {BREACH}foreign answer |" in text
 
     class Page:
         def is_file(self) -> bool:
