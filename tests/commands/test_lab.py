@@ -13,6 +13,7 @@ from threading import Event
 
 import pytest
 
+from perdure import cli
 from perdure.commands import lab
 from perdure.commands.lab import choose_backend, counted, tell_all
 from perdure.commands.outcome import CouldNot, Manner
@@ -68,6 +69,7 @@ def test_json_is_the_report_on_one_line_and_verbose_tells_what_was_sent() -> Non
         (["run"], "names of scenarios or --all expected, got neither"),
         (["run", "slow-start", "--all"], "names of scenarios or --all expected, got both"),
         (["run", "fast-end"], "no scenario 'fast-end'"),
+        (["list", "x"], "list: nothing more expected, got x"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_and_status_2(words: list[str], error: str) -> None:
@@ -81,8 +83,8 @@ def test_claim_that_fails_gives_status_1(capsys: pytest.CaptureFixture[str]) -> 
     async def play(stage: Stage) -> None:
         stage.expect("connections", 1, 2)
 
-    outcomes = lab.perform_all([scenario_of(play)], "memory", Manner(), skip=False)
-    assert tell_all(outcomes, None, Manner()) == 1
+    played = lab.perform_all([scenario_of(play)], "memory", Manner())
+    assert tell_all(played, None, Manner()) == 1
     printed = capsys.readouterr().out
     assert "fails      connections: 2 (expected 1)" in printed
     assert "fails: test, 0 holds, 1 fails" in printed
@@ -92,23 +94,78 @@ def test_scenario_that_raises_gives_status_1_and_its_error(capsys: pytest.Captur
     async def play(stage: Stage) -> None:
         raise RuntimeError("on fire")
 
-    outcomes = lab.perform_all([scenario_of(play)], "memory", Manner(verbosity=1), skip=False)
-    assert tell_all(outcomes, None, Manner()) == 1
+    played = lab.perform_all([scenario_of(play)], "memory", Manner(verbosity=1))
+    assert tell_all(played, None, Manner()) == 1
     printed = capsys.readouterr().out
     assert "fails      RuntimeError: on fire" in printed
     assert "Traceback" in printed
 
 
-def test_scenario_for_another_backend_is_left_out_of_all_and_refused_by_name(
-    capsys: pytest.CaptureFixture[str],
+def test_scenario_for_another_backend_is_left_out_and_the_others_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    scenario = load("slow-start")._replace(backends=("namespaces",))
-    assert lab.perform_all([scenario], "memory", Manner(), skip=True) == []
-    assert "slow-start left out: it runs on namespaces only" in capsys.readouterr().err
-    with pytest.raises(CouldNot, match="namespaces only"):
-        lab.perform_all([scenario], "memory", Manner(), skip=False)
-    with pytest.raises(CouldNot, match="none of the scenarios"):
-        tell_all([], None, Manner())
+    scenarios = [load("nagle"), load("serial-http10")]
+    played = lab.perform_all(scenarios, "memory", Manner())
+    assert tell_all(played, tmp_path, Manner()) == 0
+    told = capsys.readouterr()
+    assert told.err == (
+        "perdure: lab: nagle left out: it runs on namespaces only, got memory: "
+        "be root, or put unshare --user --map-root-user --net before the command\n"
+    )
+    assert told.out.endswith("holds      serial-http10\nleft out   nagle\n")
+    figures = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert [row["name"] for row in figures["left_out"]] == ["nagle"]
+    assert "<li>nagle: left out: it runs on namespaces only" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_nothing_that_could_run_is_status_2() -> None:
+    played = lab.perform_all([load("nagle")], "memory", Manner())
+    with pytest.raises(CouldNot, match="none of the scenarios could run"):
+        tell_all(played, None, Manner())
+
+
+def test_interrupted_run_tells_and_reports_what_was_finished(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async def play(stage: Stage) -> None:
+        raise KeyboardInterrupt
+
+    played = lab.perform_all([load("serial-http10"), scenario_of(play)], "memory", Manner(json=True))
+    assert capsys.readouterr().err == "perdure: lab: interrupted: 1 of 2 scenarios were finished\n"
+    assert tell_all(played, tmp_path, Manner(json=True)) == 130
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["interrupted"] is True
+    assert [scenario["name"] for scenario in figures["scenarios"]] == ["serial-http10"]
+    assert json.loads((tmp_path / "report.json").read_text("utf-8")) == figures
+    assert "It was interrupted" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_report_that_cannot_be_made_is_told_before_anything_is_played(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    where = str(tmp_path / "file")
+    assert cli.run(["lab", "run", "serial-http10", "--backend", "memory", "--report", where]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"perdure: --report: {where}: File exists\n")
+
+
+def test_scenario_that_is_named_twice_runs_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lab", "run", "serial-http10", "serial_http10", "--backend", "memory", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["scenarios"]) == 1
+
+
+def test_list_whose_reader_has_gone_ends_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [*COMMAND, "lab", "list"]
+        result = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=60, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (result.stderr, result.returncode) == (b"", 1)
 
 
 def test_without_namespaces_auto_is_loopback_and_says_why(

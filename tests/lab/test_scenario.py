@@ -73,11 +73,13 @@ def test_scenario_runs_on_loopback(name: str) -> None:
 def test_unknown_name_is_an_error_that_lists_those_there_are() -> None:
     with pytest.raises(UnknownScenario, match=r"'fast-end'; expected one of: .*slow-start"):
         load("fast-end")
+    with pytest.raises(UnknownScenario, match=r"'slowstart'; did you mean slow-start\?$"):
+        load("slowstart")
 
 
 def test_scenario_that_does_not_run_on_a_backend_says_where_it_does() -> None:
     scenario = load("slow-start")._replace(backends=("namespaces",))
-    with pytest.raises(CannotStage, match="slow-start does not run on memory: namespaces only"):
+    with pytest.raises(CannotStage, match="it runs on namespaces only, got memory: be root"):
         perform(scenario, "memory")
 
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final, Literal
 
 from perdure.commands.command import Command, Read
-from perdure.commands.outcome import NO, YES, CouldNot, Manner, print_json, say
+from perdure.commands.outcome import INTERRUPTED, NO, YES, CouldNot, Manner, print_json, say
 from perdure.commands.progress import Bar, is_watched
 from perdure.config import Part, Section
 
 if TYPE_CHECKING:
     from perdure.lab.perform import Outcome
     from perdure.lab.scenario import Scenario
+
+
+@dataclass(slots=True)
+class Played:
+    """What was played of the scenarios that were asked for.
+
+    Attributes:
+        outcomes: of those that were finished.
+        left_out: why each of the others could not run, by name.
+        interrupted: True if Ctrl-C ended it before the last one was finished.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,8 @@ class LabOptions:
         if self.words[:1] not in (["list"], ["run"]):
             raise ValueError(f"list or run expected, got {' '.join(self.words) or 'nothing'}")
         names = self.words[1:]
+        if self.words[0] == "list" and names:
+            raise ValueError(f"list: nothing more expected, got {' '.join(names)}")
         if self.words[0] == "run" and bool(names) == self.all:
             raise ValueError(
                 "run: names of scenarios or --all expected, got " + ("both" if names else "neither")
@@ -49,9 +67,25 @@ def run(manner: Manner, read: Read) -> int:
     from perdure.lab.scenario import load, scenario_names
 
     names = scenario_names() if options.all else options.words[1:]
-    scenarios = [load(name) for name in names]
-    outcomes = perform_all(scenarios, choose_backend(options.backend), manner, skip=options.all)
-    return tell_all(outcomes, options.report, manner)
+    scenarios = list({scenario.name: scenario for scenario in map(load, names)}.values())
+    if options.report is not None:
+        check_report(options.report)
+    played = perform_all(scenarios, choose_backend(options.backend), manner)
+    return tell_all(played, options.report, manner)
+
+
+def check_report(folder: Path) -> None:
+    """Make the folder of the report, before minutes are spent on what could not be written.
+
+    Raises:
+        CouldNot: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CouldNot(f"--report: {folder}: {error.strerror}") from error
 
 
 def show_list(manner: Manner) -> int:
@@ -63,8 +97,8 @@ def show_list(manner: Manner) -> int:
         print_json([{"name": name, "title": title} for name, title in titles.items()])
         return YES
     column = max(map(len, titles))
-    for name, title in titles.items():
-        print(f"{name:<{column}}  {title}")
+    # At once: a reader that has gone away is noticed here, not at the end of the program.
+    print("\n".join(f"{name:<{column}}  {title}" for name, title in titles.items()), flush=True)
     return YES
 
 
@@ -80,36 +114,36 @@ def choose_backend(wanted: str) -> str:
     return "loopback" if why else "namespaces"
 
 
-def perform_all(scenarios: list[Scenario], backend: str, manner: Manner, *, skip: bool) -> list[Outcome]:
-    """Run scenarios one after the other, and tell of each as it ends.
-
-    Args:
-        skip: whether to pass over those that cannot run on this backend.
-    """
+def perform_all(scenarios: list[Scenario], backend: str, manner: Manner) -> Played:
+    """Run scenarios one after the other, and tell of each as it ends; Ctrl-C ends the current one and all."""
     from perdure.lab.backend import CannotStage
     from perdure.lab.perform import perform
 
-    outcomes: list[Outcome] = []
+    played = Played()
     bar = Bar(watched=is_watched(), counts_octets=False)
     bar.begin("", len(scenarios))
     try:
         for scenario in scenarios:
             bar.say(scenario.name)
-            if skip and backend not in scenario.backends:
-                say(f"perdure: lab: {scenario.name} left out: it runs on {', '.join(scenario.backends)} only")
-                continue
             try:
                 outcome = perform(scenario, backend, lambda act: bar.say(f"{scenario.name}: {act}"))  # noqa: B023
             except CannotStage as error:
-                raise CouldNot(f"lab: {error}") from error
-            outcomes.append(outcome)
+                played.left_out[scenario.name] = str(error)
+                bar.end()
+                say(f"perdure: lab: {scenario.name} left out: {error}")
+                continue
+            played.outcomes.append(outcome)
             if not manner.json:
                 bar.end()
                 print("\n".join(story(outcome, manner)), flush=True)
             bar.advance(1)
+    except KeyboardInterrupt:
+        played.interrupted = True
     finally:
         bar.end()
-    return outcomes
+    if played.interrupted:
+        say(f"perdure: lab: interrupted: {len(played.outcomes)} of {len(scenarios)} scenarios were finished")
+    return played
 
 
 def story(outcome: Outcome, manner: Manner) -> list[str]:
@@ -144,24 +178,33 @@ def counted(outcome: Outcome) -> str:
     return ", ".join(f"{number} {each.value}" for number, each in numbers if number or each is Holds.YES)
 
 
-def tell_all(outcomes: list[Outcome], report: Path | None, manner: Manner) -> int:
-    """Write the report, say how it ended."""
+def tell_all(played: Played, report: Path | None, manner: Manner) -> int:
+    """Write the report of what was finished, say how it ended.
+
+    Raises:
+        CouldNot: none of the scenarios could run.
+    """
     from perdure.lab.figures import document, overall
     from perdure.lab.verdict import Holds
 
-    if not outcomes:
-        raise CouldNot("lab: none of the scenarios runs on this backend")
-    if report is not None:
+    outcomes, left_out, interrupted = played.outcomes, played.left_out, played.interrupted
+    if not outcomes and not interrupted:
+        raise CouldNot("lab: none of the scenarios could run")
+    if report is not None and outcomes:
         from perdure.lab.report import write_report
 
-        written = write_report(report, outcomes)
+        written = write_report(report, outcomes, left_out, interrupted=interrupted)
         if not manner.json:
             print(f"{len(written)} files in {report}; {written[0]} shows them all")
     whole = overall(outcomes)
     if manner.json:
-        print_json(document(outcomes))
-    elif len(outcomes) > 1:
-        print("\n".join(f"{outcome.holds.value:<9}  {outcome.scenario.name}" for outcome in outcomes))
+        print_json(document(outcomes, left_out, interrupted=interrupted))
+    elif len(outcomes) + len(left_out) > 1:
+        ends = [(outcome.holds.value, outcome.scenario.name) for outcome in outcomes]
+        ends += [("left out", name) for name in left_out]
+        print("\n".join(f"{word:<9}  {name}" for word, name in ends), flush=True)
+    if interrupted:
+        return INTERRUPTED
     return NO if whole is Holds.NO else YES
 
 
@@ -170,7 +213,7 @@ COMMAND: Final = Command(
     help="Show and measure what persistent connections do: scenarios of servers, clients and relays.\n\n"
     "Each scenario runs programs on hosts with a link between them, draws what crossed the link, and ends "
     "with what was expected and what was measured. Exit status 0: all of it holds. 1: something does not. "
-    "2: it could not be run.",
+    "2: none could be run. 130: interrupted; what was finished is told.",
     example="perdure lab run slow-start",
     run=run,
 )

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from perdure.lab.perform import Outcome, machine
 from perdure.lab.verdict import Holds
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
-def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Everything that was measured, and on what."""
+
+def document(
+    outcomes: Sequence[Outcome], left_out: Mapping[str, str] = NOTHING, *, interrupted: bool = False
+) -> dict[str, Any]:
+    """Everything that was measured, and on what.
+
+    Args:
+        left_out: why scenarios could not run, by name.
+        interrupted: whether it was ended before the last scenario.
+    """
     return {
         "verdict": overall(outcomes).value,
         "machine": machine(),
         "scenarios": [outcome.document() for outcome in outcomes],
+        "left_out": [{"name": name, "why": why} for name, why in left_out.items()],
+        "interrupted": interrupted,
     }
 
 

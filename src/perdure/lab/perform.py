@@ -38,6 +38,9 @@ EMULATED: Final = {
 }
 """What a report must say of figures from each backend."""
 
+HOW_TO: Final = {"namespaces": ": be root, or put unshare --user --map-root-user --net before the command"}
+"""What whoever lacks a backend can do about it."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -133,9 +136,8 @@ def perform(
         CannotStage: it cannot run on this backend at all.
     """
     if backend_name not in scenario.backends:
-        raise CannotStage(
-            f"{scenario.name} does not run on {backend_name}: {', '.join(scenario.backends)} only"
-        )
+        wanted = ", ".join(scenario.backends)
+        raise CannotStage(f"it runs on {wanted} only, got {backend_name}{HOW_TO.get(wanted, '')}")
     backend = BACKENDS[backend_name]()
     outcome = Outcome(scenario, backend_name)
     stage = Stage(backend, scenario.links, progress)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 from perdure.lab.exports import har, trace_events
-from perdure.lab.figures import document, overall
+from perdure.lab.figures import NOTHING, document, overall
 from perdure.lab.lanes import Timeline
 from perdure.lab.packets import write_capture
 from perdure.lab.perform import EMULATED, Outcome, machine
@@ -48,8 +48,17 @@ td,th{border-bottom:1px solid #e3e3e3}td.number{text-align:right;font-variant-nu
 """
 
 
-def write_report(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
+def write_report(
+    folder: Path,
+    outcomes: Sequence[Outcome],
+    left_out: Mapping[str, str] = NOTHING,
+    *,
+    interrupted: bool = False,
+) -> list[Path]:
     """Write a report; files of the same names are replaced.
+
+    Args:
+        left_out, interrupted: as of `figures.document`.
 
     Returns:
         What was written, the page first.
@@ -59,8 +68,8 @@ def write_report(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        _write(folder / "index.html", page(outcomes)),
-        _write_json(folder / "report.json", document(outcomes)),
+        _write(folder / "index.html", page(outcomes, left_out, interrupted=interrupted)),
+        _write_json(folder / "report.json", document(outcomes, left_out, interrupted=interrupted)),
     ]
     for outcome in outcomes:
         name = outcome.scenario.name
@@ -88,7 +97,9 @@ def _write_json(path: Path, content: Any) -> Path:
     return _write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
+def page(
+    outcomes: Sequence[Outcome], left_out: Mapping[str, str] = NOTHING, *, interrupted: bool = False
+) -> str:
     """The whole report as one HTML page, without scripts and without other files."""
     about = machine()
     whole = overall(outcomes)
@@ -100,6 +111,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
         f"<p>{len(outcomes)} scenarios: {_word(whole)}. Measured on {about['system']} {about['kernel']}, "
         f"{about['machine']}, {about['processors']} processors, Python {about['python']}.</p>",
         *(f'<p class="emulated">Emulated: {escape(words)}.</p>' for words in _emulated(outcomes)),
+        "<p>It was interrupted: further scenarios were not finished.</p>" if interrupted else "",
         "<nav><ul>",
     ]
     for outcome in outcomes:
@@ -108,6 +120,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
             f'<li><a href="#{scenario.name}">{escape(scenario.title)}</a> '
             f"({', '.join(scenario.rows)}): {_word(outcome.holds)}</li>"
         )
+    lines += [f"<li>{escape(name)}: left out: {escape(why)}</li>" for name, why in left_out.items()]
     lines.append("</ul></nav>")
     for outcome in outcomes:
         lines += _section(outcome)

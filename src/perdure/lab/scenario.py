@@ -12,6 +12,7 @@ async def play(stage): ...   its acts, and what it expects of them
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import textwrap
 from collections.abc import Awaitable, Callable
@@ -27,7 +28,7 @@ DEFAULT_CONGESTION: Final = "cubic"
 
 
 class UnknownScenario(Error):
-    """There is no such scenario; the message lists those whose names are near."""
+    """There is no such scenario; the message has the nearest name, or all of them."""
 
 
 class Scenario(NamedTuple):
@@ -68,7 +69,10 @@ def load(name: str) -> Scenario:
     """
     name = name.replace("_", "-")
     if name not in scenario_names():
-        raise UnknownScenario(f"no scenario {name!r}; expected one of: {', '.join(scenario_names())}")
+        known = scenario_names()
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
+        raise UnknownScenario(f"no scenario {name!r}; {hint}")
     module: Any = importlib.import_module(f"perdure.lab.scenarios.{name.replace('-', '_')}")
     title, _, about = (module.__doc__ or name).partition("\n")
     return Scenario(
