@@ -93,8 +93,25 @@ def test_file_stays_as_it_is_where_the_server_begins_anew(
     part = tmp_path / "part"
     part.write_bytes(b"0123")
     result = perdure("get", "-C", "-", "-o", str(part), echo.url)
-    words = "perdure: --continue-at: 206 from octet 4 on expected of the server, got 200 OK\n"
-    assert (result.stderr, result.returncode, part.read_bytes()) == (words, 2, b"0123")
+    words = "perdure: request 1: --continue-at: 206 from octet 4 on expected of the server, got 200 OK\n"
+    assert (result.stderr, result.returncode, part.read_bytes()) == (words, 1, b"0123")
+
+
+def test_download_that_is_complete_already_is_no_failure(perdure: Perdure, tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "long").write_bytes(b"0123456789")
+    part = tmp_path / "part"
+    part.write_bytes(b"0123456789")
+    with serving("serve", str(tmp_path / "served")) as program:
+        result = perdure("get", "-f", "-C", "-", "-o", str(part), f"{program.url}/long")
+        words = "perdure: --continue-at: the file is complete already\n"
+        assert (result.stdout, result.stderr, result.returncode) == ("", words, 0)
+        assert perdure("get", "-s", "-C", "-", "-o", str(part), f"{program.url}/long").stderr == ""
+        assert part.read_bytes() == b"0123456789"
+        part.write_bytes(b"0123456789+")
+        result = perdure("get", "-C", "-", "-o", str(part), f"{program.url}/long")
+        assert "206 from octet 11 on expected of the server, got 416" in result.stderr
+        assert (result.returncode, part.read_bytes()) == (1, b"0123456789+")
 
 
 def test_heads_of_all_responses_go_into_one_file(perdure: Perdure, echo: Serving, tmp_path: Path) -> None:

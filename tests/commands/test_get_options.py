@@ -42,6 +42,9 @@ def test_method_is_what_the_options_need_unless_it_is_named(options: dict[str, A
         ({"continue_at": "x", "output": "f"}, "--continue-at: a number of octets"),
         ({"continue_at": "-"}, "--continue-at: the file of one request expected in --output, got none"),
         ({"continue_at": "-", "output": "f", "range": "1-"}, "one of --range and --continue-at expected"),
+        ({"range": "x"}, "--range: FIRST-LAST, FIRST- or -LAST expected, got 'x'"),
+        ({"range": "9-2"}, "--range: .*, got '9-2'"),
+        ({"range": "0-1,,-2"}, "--range: .*, got ''"),
         ({"pipeline": 2, "dump_header": "f"}, "--pipeline goes without --dump-header"),
         ({"key": "k"}, "key: its certificate expected in cert, got none"),
     ],
@@ -49,6 +52,11 @@ def test_method_is_what_the_options_need_unless_it_is_named(options: dict[str, A
 def test_what_contradicts_itself_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         GetOptions(url=URL, **options)
+
+
+@pytest.mark.parametrize("part", ["0-0", "5-", "-5", "0-1, 4-, -2"])
+def test_parts_of_content_are_named_as_in_http(part: str) -> None:
+    assert GetOptions(url=URL, range=part).range == part
 
 
 def test_client_may_open_as_many_connections_as_were_asked_for() -> None:

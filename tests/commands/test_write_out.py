@@ -43,3 +43,16 @@ def test_variable_that_nobody_knows_is_refused() -> None:
 def test_it_replaces_lines_and_totals(perdure: Perdure, echo: Serving) -> None:
     result = perdure("get", "-n", "2", "-w", "%{http_code} %{reused}\\n", echo.url)
     assert (result.stdout, result.stderr, result.returncode) == ("200 false\n200 true\n", "", 0)
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_server_that_cannot_be_reached_has_its_text_too(perdure: Perdure, count: str) -> None:
+    result = perdure("get", "-n", count, "-w", "%{http_code}\\n", "http://127.0.0.1:1/")
+    assert (result.stdout, result.returncode) == ("000\n", 2)
+    assert "127.0.0.1:1: connecting failed" in result.stderr
+
+
+def test_json_beside_it_is_refused(perdure: Perdure, echo: Serving) -> None:
+    result = perdure("get", "--json", "-w", "x", echo.url)
+    words = "perdure: get: one of --json and --write-out expected, got both\n"
+    assert (result.stdout, result.stderr, result.returncode) == ("", words, 2)

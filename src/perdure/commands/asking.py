@@ -14,10 +14,11 @@ from perdure.client.digest import DigestAuth
 from perdure.client.errors import ConnectError, ExchangeError, RedirectError
 from perdure.client.proxies import Proxies
 from perdure.client.settings import ClientSettings
-from perdure.commands.delivery import Delivery
+from perdure.commands.delivery import Delivery, DoesNotGoOn, is_complete
 from perdure.commands.destinations import Destinations, DirectedNetwork
 from perdure.commands.get_options import ENVIRONMENT, NO_PROXY, GetOptions
 from perdure.commands.get_request import Wanted
+from perdure.commands.outcome import say
 from perdure.commands.report import Row, Totals
 from perdure.commands.story import TalkativeClient, tell_exchanges, tell_response
 from perdure.core import Reason
@@ -123,11 +124,11 @@ class Asking:
                 return failed_row(number, wanted.url, now() - began, error)
             first = wanted.url not in self._unreachable
             self._unreachable.setdefault(wanted.url, error)
-            told = first and self._several
+            told = first and (self._several or self._options.write_out is not None)
             return failed_row(number, wanted.url, now() - began, error) if told else None
         except ExchangeError as error:
             return failed_row(number, wanted.url, now() - began, error)
-        except RedirectError as error:
+        except (RedirectError, DoesNotGoOn) as error:
             row = Row(number, wanted.url, seconds=now() - began, error=str(error))
         self._answered = True
         return row
@@ -148,6 +149,10 @@ class Asking:
             number, response.url, response.status, octets, seconds, used.id, used.reused, idle, used.ends
         )
         tell_response(row, response)
+        if is_complete(self._options, response):
+            if not self._options.silent:
+                say("perdure: --continue-at: the file is complete already")
+            return row._replace(complete=True)
         if self._options.fail and not row.good:
             row = row._replace(error=f"the server answered {response.status} {response.reason_phrase}")
         return row

@@ -18,11 +18,17 @@ from perdure.commands.get_options import GetOptions
 from perdure.commands.outcome import CouldNot
 from perdure.commands.progress import Bar
 from perdure.commands.story import head_of
+from perdure.core.errors import Error
 
 Deliver = Callable[[bytes], None]
 STANDARD_OUTPUT: Final = "-"
 FIRST_BAD_STATUS: Final = 400
 PARTIAL: Final = 206
+RANGE_NOT_SATISFIABLE: Final = 416
+
+
+class DoesNotGoOn(Error):
+    """The server was asked to go on with a download, and answered with something else."""
 
 
 class Delivery:
@@ -46,8 +52,12 @@ class Delivery:
 
         Raises:
             CouldNot: the file cannot be written, or the content is not for a terminal.
+            DoesNotGoOn: it is not what --continue-at asked for; the file stays as it is.
         """
         self._dump_head(response)
+        if is_complete(self._options, response):
+            yield _drop
+            return
         if self._options.fail and response.status >= FIRST_BAD_STATUS:
             yield _drop
             return
@@ -79,14 +89,15 @@ class Delivery:
         """The file that takes the content: anew, or where --continue-at goes on.
 
         Raises:
-            CouldNot: it cannot be written, or the server does not go on there.
+            CouldNot: it cannot be written.
+            DoesNotGoOn: the server does not go on there.
         """
         start = beginning(self._options, response.url)
         if not start:
             return _opened(path, "wb", "--output")
         if response.status != PARTIAL or not _goes_on(response, start):
             got = f"{response.status} {response.reason_phrase}".strip()
-            raise CouldNot(f"--continue-at: 206 from octet {start} on expected of the server, got {got}")
+            raise DoesNotGoOn(f"--continue-at: 206 from octet {start} on expected of the server, got {got}")
         file = _opened(path, "r+b" if path.exists() else "wb", "--output")
         file.seek(start)
         file.truncate()
@@ -134,6 +145,20 @@ def beginning(options: GetOptions, url: str) -> int:
         return int(options.continue_at)
     path = path_of(options, url)
     return path.stat().st_size if path is not None and path.exists() else 0
+
+
+def is_complete(options: GetOptions, response: Response) -> bool:
+    """Whether --continue-at was told that nothing follows: 416, of as many octets as the file has.
+
+    RFC 9110 §15.5.17 (Content-Range of a 416).
+    """
+    start = beginning(options, response.url)
+    if not start or response.status != RANGE_NOT_SATISFIABLE:
+        return False
+    path = path_of(options, response.url)
+    if path is None or not path.exists() or path.stat().st_size != start:
+        return False
+    return response.headers.get("content-range", "").strip().lower() == f"bytes */{start}"
 
 
 def _goes_on(response: Response, start: int) -> bool:

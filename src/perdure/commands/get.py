@@ -38,6 +38,8 @@ def run(manner: Manner, read: Read) -> int:
     if not options.url:
         raise CouldNot("get: a URL expected, got none")
     if options.write_out is not None:
+        if manner.json:
+            raise CouldNot("get: one of --json and --write-out expected, got both")
         check(options.write_out)
     wanted = wanted_of(options, settings)
     telling = Telling(manner, options)

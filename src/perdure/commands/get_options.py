@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,17 @@ from perdure.config import Count, Seconds
 
 ENVIRONMENT: Final = "environment"
 NO_PROXY: Final = ("none", "")
+
+
+_PART: Final = re.compile(r"(\d+)-(\d*)|-\d+", re.ASCII)
+
+
+def _check_range(text: str) -> None:
+    """Refuse what is no ranges-specifier of octets (RFC 9110 §14.1.2). Raises ValueError."""
+    for part in text.split(","):
+        found = _PART.fullmatch(part.strip())
+        if not found or (found[2] and int(found[2]) < int(found[1])):
+            raise ValueError(f"--range: FIRST-LAST, FIRST- or -LAST expected, got {part.strip()!r}")
 
 
 def _also(*names: str, **metadata: Any) -> dict[str, Any]:
@@ -54,7 +66,7 @@ class GetOptions:
     cookie: list[str] = field(default_factory=list, metadata=_also("-b", metavar="NAME=VALUE"))
     """A cookie to send; those that responses set are not kept. May be repeated."""
     range: str | None = field(default=None, metadata=_also("-r", metavar="FIRST-LAST"))
-    """Ask for a part of the content: 0-499, 500- or -500 octets."""
+    """Ask for a part of the content: 0-499, 500- or -500 octets; several are parted by commas."""
     compressed: bool = False
     """Ask for compressed content, and print it decompressed."""
 
@@ -87,7 +99,8 @@ class GetOptions:
     dump_header: str | None = field(default=None, metadata=_also("-D", metavar="FILE"))
     """Write the heads of responses to a file; "-" is standard output."""
     continue_at: str | None = field(default=None, metadata=_also("-C", metavar="OCTETS"))
-    """Go on with a download after so many octets of its file; "-": where the file ends."""
+    """Go on with a download after so many octets of its file; "-": where the file ends. A file
+    that is complete already is left as it is."""
     write_out: str | None = field(default=None, metadata=_also("-w", metavar="TEXT"))
     """Print this after each request, and no lines and totals; %{http_code}, %{time_total}, %{size_download},
     %{num_connects}, %{connection_number}, %{reused} and others stand for what became of it."""
@@ -136,6 +149,8 @@ class GetOptions:
             raise ValueError(f"--remote-name takes one request to each URL, got {how}")
         if self.remote_name and self.output is not None:
             raise ValueError("one of --output and --remote-name expected, got both")
+        if self.range is not None:
+            _check_range(self.range)
         if self.continue_at is not None:
             self._check_continuing(self.continue_at)
         contents = (self.upload_file is not None, self.has_data, bool(self.form))

@@ -36,11 +36,13 @@ class Row(NamedTuple):
     ends: Reason | None = None
     """Why its connection ended with it; None where it went on."""
     error: str = ""
+    complete: bool = False
+    """True where the file of --continue-at had all of it already, which its 416 says."""
 
     @property
     def good(self) -> bool:
-        """True of a whole response with a status below 400."""
-        return self.status is not None and self.status < 400
+        """True of a whole response with a status below 400, or that says that the file is complete."""
+        return self.status is not None and (self.status < 400 or self.complete)
 
     def text(self, *, with_url: bool = False) -> str:
         """One aligned line; `with_url` where there is more than one."""
