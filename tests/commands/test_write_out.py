@@ -45,9 +45,9 @@ def test_it_replaces_lines_and_totals(perdure: Perdure, echo: Serving) -> None:
     assert (result.stdout, result.stderr, result.returncode) == ("200 false\n200 true\n", "", 0)
 
 
-@pytest.mark.parametrize("count", ["1", "2"])
-def test_server_that_cannot_be_reached_has_its_text_too(perdure: Perdure, count: str) -> None:
-    result = perdure("get", "-n", count, "-w", "%{http_code}\\n", "http://127.0.0.1:1/")
+@pytest.mark.parametrize("how", [["-n", "1"], ["-n", "2"], ["-n", "4", "-c", "2", "--pipeline", "2"]])
+def test_server_that_cannot_be_reached_has_its_text_once(perdure: Perdure, how: list[str]) -> None:
+    result = perdure("get", *how, "-w", "%{http_code}\\n", "http://127.0.0.1:1/")
     assert (result.stdout, result.returncode) == ("000\n", 2)
     assert "127.0.0.1:1: connecting failed" in result.stderr
 

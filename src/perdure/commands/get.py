@@ -198,6 +198,7 @@ def ask_one_in_pipelines(
     """
     from perdure.commands.asking import tls_of
     from perdure.commands.pipelining import Pipeline, dialler
+    from perdure.wire.errors import ConnectFailed
 
     dial = dialler(plan, network, tls_of(options))
     results: SimpleQueue[Row | Exception | None] = SimpleQueue()
@@ -211,12 +212,18 @@ def ask_one_in_pipelines(
         results.put(None)
 
     shares = [share for lane in range(options.connections) if (share := numbers[lane :: options.connections])]
-    for share in shares:
-        pipeline = Pipeline(plan, network, dial, connections.__next__)
-        pipelines.append(pipeline)
+    own = [Pipeline(plan, network, dial, connections.__next__) for _ in shares]
+    pipelines += own
+    for pipeline, share in zip(own, shares, strict=True):
         # A daemon, so that Ctrl-C does not wait for a server that is silent.
         threading.Thread(target=run_lane, args=(pipeline, share), daemon=True).start()
-    collect(results, len(shares), tell)
+    try:
+        collect(results, len(shares), tell)
+    except ConnectFailed as error:
+        # Told once, as of a client that reaches nobody; with a connection there were rows.
+        if options.write_out is not None and not any(pipeline.opened for pipeline in own):
+            tell(Row(numbers[0], plan.location.url, ends=error.reason, error=str(error)))
+        raise
 
 
 def collect(results: SimpleQueue[Row | Exception | None], lanes: int, tell: Tell) -> None:
