@@ -62,7 +62,7 @@ ANY = ("--bind", "127.0.0.1:0")
         (["serve", "--workers", "0"], r'--workers: a number, at least 1, expected, got "0"'),
         (["serve", "--bind", "8000"], r"bind address: expected HOST:PORT or unix:PATH, got '8000'"),
         (["serve", "--tls-key", "k"], r"serve: tls_key: its certificate expected in tls_cert, got none"),
-        (["serve", "--tls-cert", "absent.pem"], r"certificate file absent\.pem: no such file"),
+        (["serve", "--tls-cert", "absent.pem"], r"--tls-cert: certificate file absent\.pem: no such file"),
         (["serve", "absent"], r"cannot serve 'absent': not a folder"),
         (
             ["serve", *ANY, "absent:application"],
@@ -77,7 +77,7 @@ ANY = ("--bind", "127.0.0.1:0")
         (["gateway"], r"gateway: to: the URL of an origin expected, got none"),
         (
             ["gateway", *ANY, "--to", "ftp://a/"],
-            r"gateway\.to: URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'",
+            r"--to: URL: expected the scheme http or https, got 'ftp' in 'ftp://a/'",
         ),
         (["gateway", "--origin-idle-timeout", "x"], r'--origin-idle-timeout: a number of seconds exp.* "x"'),
         (["get"], r"get: a URL expected, got none"),

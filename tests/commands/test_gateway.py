@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Perdure
-from tests.programs import ECHO, TOP, document, serving
+from tests.programs import ECHO, TOP, Serving, document, serving
 
 
 @pytest.mark.slow
@@ -104,7 +104,52 @@ def test_faulty_route_changes_nothing_at_a_hangup(tmp_path: Path, workers: str) 
                 with contextlib.closing(Asking(gateway.url)) as client:
                     assert client.status("/a") == 200
             gateway.end()
-    assert 'gateway.routes[1]: path: one expected as it is sent, as in "/api", got ' in gateway.told
+    assert 'gateway.routes[1].path: one expected as it is sent, as in "/api", got ' in gateway.told
+
+
+def test_unusable_files_are_told_by_file_and_key_at_the_start(perdure: Perdure, tmp_path: Path) -> None:
+    config = tmp_path / "perdure.toml"
+    route = '[[gateway.routes]]\npath = "/a"\nto = ["https://127.0.0.1:1"]\n'
+    for text, told in (
+        (f'{route}[[gateway.routes]]\nto = ["https://127.0.0.1:1"]\norigin_ca_file = "no.pem"\n',
+         "gateway.routes[2].origin_ca_file: authorities file no.pem: no such file"),
+        (f'[gateway]\norigin_tls_cert = "no.pem"\n{route}',
+         "gateway.origin_tls_cert: certificate file no.pem: no such file"),
+        (f'[gateway]\ntls_cert = "no.pem"\n{route}',
+         "gateway.tls_cert: certificate file no.pem: no such file"),
+        (route.replace("/a", "a"), "gateway.routes[1].path: one expected as it is sent"),
+    ):  # fmt: skip
+        config.write_text(text, encoding="utf-8")
+        result = perdure("gateway", "--config", str(config), "--bind", "127.0.0.1:0")
+        assert result.returncode == 2
+        assert f"{config}: {told}" in result.stderr
+        assert result.stderr.count("\n") == 1
+    result = perdure("gateway", "--to", "http://127.0.0.1:1", "--tls-cert", "no.pem", "--bind", "127.0.0.1:0")
+    assert "--tls-cert: certificate file no.pem: no such file" in result.stderr
+
+
+def test_hangup_tells_of_files_that_are_missing_and_of_what_stays_until_a_restart(tmp_path: Path) -> None:
+    config = tmp_path / "perdure.toml"
+    with serving("serve", ECHO, folder=TOP) as origin:
+        good = f'[gateway]\nto = ["{origin.url}"]\n'
+        config.write_text(good, encoding="utf-8")
+        with serving("gateway", "-v", "--config", str(config)) as gateway:
+            client = Asking(gateway.url)
+            assert client.status("/") == 200
+            missing = (
+                '[[gateway.routes]]\npath = "/a"\nto = ["https://127.0.0.1:1"]\norigin_ca_file = "no.pem"\n'
+            )
+            config.write_text(good + missing, encoding="utf-8")
+            gateway.process.send_signal(signal.SIGHUP)
+            first = told_until(gateway, "the settings stay as they were")
+            config.write_text(good + "workers = 2\n", encoding="utf-8")
+            gateway.process.send_signal(signal.SIGHUP)
+            second = told_until(gateway, "goes on with what was read anew")
+            assert client.status("/") == 200
+            client.close()
+            gateway.end()
+    assert f"{config}: gateway.routes[1].origin_ca_file: authorities file no.pem: no such file; " in first
+    assert "workers: stays 1 until a restart, though 2 was read" in second
 
 
 def test_hook_of_the_folder_is_found_by_its_name(tmp_path: Path) -> None:
@@ -117,6 +162,17 @@ def test_hook_of_the_folder_is_found_by_its_name(tmp_path: Path) -> None:
         with contextlib.closing(Asking(gateway.url)) as client:
             assert client.status("/") == 403
         gateway.end()
+
+
+def told_until(gateway: Serving, words: str) -> str:
+    """What it tells on standard error, up to the line with these words."""
+    assert gateway.process.stderr is not None
+    told = ""
+    for line in gateway.process.stderr:
+        told += line
+        if words in line:
+            return told
+    raise AssertionError(told)
 
 
 class Asking:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from perdure.intermediary.credentials import THREADS
 from perdure.intermediary.gateway import Gateway
 from perdure.intermediary.passwords import hash_password
 from perdure.intermediary.proxy import Proxy
@@ -71,6 +73,34 @@ def test_a_tunnel_goes_on_though_it_would_not_be_opened_again(play_proxy: Play) 
         await stage.origin.accept()
         assert status(await last.receive_until(b"\r\n\r\n")) == 200
         assert stage.proxy.statistics().tunnels == 1
+
+    play_proxy(scene)
+
+
+def test_a_verdict_of_users_who_were_replaced_meanwhile_is_not_believed(play_proxy: Play) -> None:
+    post = b"POST http://%b/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%b\r\n\r\nhello"
+    bob = [f"bob:{hash_password('builder', cost=4)}"]
+    alice = [f"alice:{hash_password('wonderland', cost=4)}"]
+
+    async def scene(stage: ProxyStage) -> None:
+        for users, expected in (bob, 407), (alice, 200), ((), 200):
+            assert stage.proxy.adopt(another(stage, auth=alice))
+            credentials = stage.proxy._shared.credentials
+            assert credentials is not None
+            threads_go_on = threading.Event()
+            for _ in range(THREADS):
+                credentials._threads.submit(threads_go_on.wait)
+            client = await stage.client()
+            client.send(post % (stage.authority, ALICE))
+            await until(lambda checked=credentials: len(checked._checks) == 1)
+            assert stage.proxy.adopt(another(stage, auth=users))
+            threads_go_on.set()
+            if expected == 200:
+                inner = await stage.origin.accept()
+                await inner.receive_until(b"\r\n\r\n")
+                assert await inner.receive_exactly(5) == b"hello"
+                inner.send(OK)
+            assert status((await answer(client))[0]) == expected
 
     play_proxy(scene)
 

@@ -75,20 +75,20 @@ def test_origins_of_the_gateway_are_a_further_route() -> None:
 
 
 WRONG = [
-    ({"to": []}, "routes[1]: to: the URL of an origin expected, got none"),
-    ({"to": ["127.0.0.1:9000"]}, "routes[1]: to: "),
-    ({"to": [A + " weight=0"]}, 'routes[1]: to: "URL" or "URL weight=NUMBER" (1 to 999) expected'),
-    ({"to": [A + " wait=1"]}, "routes[1]: to: "),
-    ({"to": [A, A + "/"]}, "routes[1]: to: different origins expected, one is named twice"),
-    ({"to": [A], "host": "a b"}, "routes[1]: host: "),
-    ({"to": [A], "path": "a"}, "routes[1]: path: "),
-    ({"to": [A], "balance": "best"}, "routes[1]: balance: one of "),
-    ({"to": [A], "hash_on": "x"}, "routes[1]: hash_on: "),
-    ({"to": [A], "health_path": "x"}, "routes[1]: health_path: "),
-    ({"to": [A], "origin_read_timeout": -1}, "routes[1]: origin_read_timeout: a number of seconds expected"),
-    ({"to": [A], "origin_verify": "no"}, "routes[1]: origin_verify: true or false expected"),
-    ({"to": [A], "on_request": "x"}, "routes[1]: on_request: MODULE:NAME expected"),
-    ({"to": [A], "max_body": "big"}, "routes[1]: max_body: "),
+    ({"to": []}, "routes[1].to: the URL of an origin expected, got none"),
+    ({"to": ["127.0.0.1:9000"]}, "routes[1].to: "),
+    ({"to": [A + " weight=0"]}, 'routes[1].to: "URL" or "URL weight=NUMBER" (1 to 999) expected'),
+    ({"to": [A + " wait=1"]}, "routes[1].to: "),
+    ({"to": [A, A + "/"]}, "routes[1].to: different origins expected, one is named twice"),
+    ({"to": [A], "host": "a b"}, "routes[1].host: "),
+    ({"to": [A], "path": "a"}, "routes[1].path: "),
+    ({"to": [A], "balance": "best"}, "routes[1].balance: one of "),
+    ({"to": [A], "hash_on": "x"}, "routes[1].hash_on: "),
+    ({"to": [A], "health_path": "x"}, "routes[1].health_path: "),
+    ({"to": [A], "origin_read_timeout": -1}, "routes[1].origin_read_timeout: a number of seconds expected"),
+    ({"to": [A], "origin_verify": "no"}, "routes[1].origin_verify: true or false expected"),
+    ({"to": [A], "on_request": "x"}, "routes[1].on_request: MODULE:NAME expected"),
+    ({"to": [A], "max_body": "big"}, "routes[1].max_body: "),
 ]
 
 

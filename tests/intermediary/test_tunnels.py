@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 
 import pytest
 
 from perdure.client.urls import NextProxy
-from perdure.core import Reason
+from perdure.core import Reason, Request
+from perdure.intermediary.inbound import GatewayConnection
 from perdure.wire.memory import Fault, MemoryNetwork
 from perdure.wire.raw import RawListener
 from tests.intermediary.conftest import GET, OK, Play, Stage, answer, status, until, value
-from tests.intermediary.connecting import OPENED, Connecting, connect_to, tunnelled
+from tests.intermediary.connecting import OPENED, Connecting, ConnectingConnection, connect_to, tunnelled
 
 
 @pytest.mark.row("R154", "R44")
@@ -63,6 +66,36 @@ def test_octets_before_the_answer_wait_in_bounds(play_virtually: Play) -> None:
         assert status(head) == 504
 
     play_virtually(scene, kind=Connecting)
+
+
+class EndingAtOnce(Connecting):
+    """Everything is cut off after a CONNECT was read, and before its far side is dialled."""
+
+    def make_connection(self) -> GatewayConnection:
+        return EndingConnection(self)
+
+
+class EndingConnection(ConnectingConnection):
+    __slots__ = ()
+
+    def _answers_itself(self, request: Request) -> bool:
+        self.loop.call_soon(self.registry.end_all, Reason.DRAIN_TIMEOUT)
+        return super()._answers_itself(request)
+
+
+def test_a_far_side_is_not_dialled_for_who_is_gone_before(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client = await stage.client()
+        client.send(connect_to(stage))
+        await until(lambda: not stage.gateway.registry.connections)
+        await until(lambda: not stage.gateway.registry.tasks)
+        assert not stage.origin.peers
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        play(scene, kind=EndingAtOnce)
+        gc.collect()
+    assert not [str(one.message) for one in warned if "never awaited" in str(one.message)]
 
 
 @pytest.mark.row("R168")

@@ -8,7 +8,7 @@ which `cli.run` looks).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -18,8 +18,34 @@ from perdure.commands.help import HelpfulCommand
 from perdure.commands.outcome import Manner, tell_story
 from perdure.config import Section, Setting, read_file
 
-Read = Callable[[], tuple[Any, ...]]
-"""Reads the file anew and gives an instance of each part of the section. Raises ConfigError."""
+
+class Read:
+    """Reads the settings of a command: the file, anew each time, and the flags over it."""
+
+    def __init__(
+        self, section: Section, sections: Sequence[Section], file: Path | None, flags: Mapping[str, Any]
+    ) -> None:
+        self._section = section
+        self._sections = sections
+        self._file = file
+        self._flags = flags
+
+    def __call__(self) -> tuple[Any, ...]:
+        """Give an instance of each part of the section. Raises ConfigError."""
+        values = read_file(self._file, self._sections) if self._file is not None else {}
+        return self._section.build(values.get(self._section.name, {}), self._flags)
+
+    def located(self, fault: str) -> str:
+        """Say where a setting was given that is found to be wrong later: file and key, or the flag.
+
+        Args:
+            fault: begins with its key and a colon, such as "routes[2].origin_ca_file: ...".
+        """
+        key, colon, rest = fault.partition(":")
+        if key in self._flags:
+            return f"{self._section.settings()[key].shown_name}{colon}{rest}"
+        source = "" if self._file is None else f"{self._file}: "
+        return f"{source}{self._section.name}.{fault}"
 
 
 class Command(NamedTuple):
@@ -43,12 +69,8 @@ def add_command(application: typer.Typer, command: Command, sections: list[Secti
         flags = section.parse(given)
         config: Path | None = given["config"]
 
-        def read() -> tuple[Any, ...]:
-            values = read_file(config, sections) if config is not None else {}
-            return section.build(values.get(section.name, {}), flags)
-
         with tell_story(manner):
-            return command.run(manner, read)
+            return command.run(manner, Read(section, sections, config, flags))
 
     parameters = [*parameters_of(section), *common_parameters()]
     carry_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # for Typer

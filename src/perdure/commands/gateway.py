@@ -7,21 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from perdure.client.errors import InvalidURL
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import Manner
 from perdure.commands.serve import Listening, run_server
-from perdure.config import ConfigError, Part
+from perdure.config import Part
 from perdure.intermediary.hooks import HookSettings
 from perdure.intermediary.route_settings import WithRoutes
 from perdure.intermediary.settings import GATEWAY
 
 if TYPE_CHECKING:
     from perdure.intermediary.gateway import Gateway
+    from perdure.intermediary.route_settings import Plan
     from perdure.wire.bind import BoundSocket
 
 
 HOOKS: Final = frozenset(field.name for field in fields(HookSettings))
+ORIGIN_FILE_KEYS: Final = {
+    "authorities": "origin_ca_file",
+    "certificate": "origin_tls_cert",
+    "key": "origin_tls_key",
+}
+"""What names the files that `TlsSettings` tells of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +50,16 @@ def run(manner: Manner, read: Read) -> int:
     """Forward until SIGTERM or SIGINT, then drain."""
     from perdure.intermediary.gateway import Gateway, plan_gateway
 
-    def read_checked() -> tuple[Any, ...]:
+    def check(parts: tuple[Any, ...]) -> None:
         """What is wrong with routes is told at once, in whichever process; with hooks, where they run."""
-        parts = read()
         options = parts[0]
         settings = GATEWAY.names(parts[1:])
         routes = options.routes
         if options.workers > 1:
             routes = [_without_hooks(route) for route in routes]
             settings = _without_hooks(settings)
-        try:
-            plan_gateway(options.to, routes, settings)
-        except (ValueError, InvalidURL) as error:
-            raise ConfigError(f"gateway.{error}") from error
-        return parts
+        plans, _ = plan_gateway(options.to, routes, settings)
+        _check_files(plans, routes)
 
     def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Gateway:
         options = parts[0]
@@ -73,7 +75,25 @@ def run(manner: Manner, read: Read) -> int:
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # where hooks are looked for, as applications are
-    return run_server(manner, read_checked, make, what=f"forwarding to {_where(read()[0])}")
+    return run_server(manner, read, make, f"forwarding to {_where(read()[0])}", check)
+
+
+def _check_files(plans: Sequence[Plan], routes: Sequence[Mapping[str, Any]]) -> None:
+    """Try the files of TLS toward origins. Raises ValueError, beginning with the key of the unusable one."""
+    from perdure.intermediary.arrangement import make_tls
+    from perdure.wire.errors import TlsSettings
+
+    tried = set()
+    for number, plan in enumerate(plans, 1):
+        if not plan.side.tls or plan.side in tried:
+            continue
+        tried.add(plan.side)
+        try:
+            make_tls(plan.side)
+        except TlsSettings as error:
+            key = ORIGIN_FILE_KEYS[error.file]
+            own = number <= len(routes) and key in routes[number - 1]
+            raise ValueError(f"routes[{number}].{key}: {error}" if own else f"{key}: {error}") from error
 
 
 def _without_hooks(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from perdure.commands.command import Command, Read
 from perdure.commands.outcome import CouldNot, Manner, print_json
-from perdure.config import ConfigError, Count, Part, Section
+from perdure.config import ConfigError, Count, Part, Section, shown
 from perdure.server.settings import APPLICATION_SUBJECTS, ApplicationSettings
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("perdure.commands")
 T = TypeVar("T")
+CERTIFICATE_KEYS: Final = {"certificate": "tls_cert", "key": "tls_key"}
+"""What names the files that `TlsSettings` tells of."""
+LASTING: Final = ("bind", "workers", "share_port")
+"""Settled when the process starts: sockets are bound, and processes counted, before there is a server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +81,15 @@ def run_server(
     read: Read,
     make: Callable[[Sequence[BoundSocket] | None, tuple[Any, ...]], ListeningServer],
     what: str,
+    check: Callable[[tuple[Any, ...]], None] = lambda parts: None,
 ) -> int:
     """Run a server of any kind until it is told to end; say where it listens, and what it did.
 
     Args:
         make: makes the server of one process of what `read` gives, the first part being a `Listening`.
         what: what it does, for a person.
+        check: looks at what was read before anything is made of it; raises ValueError, whose message begins
+            with the key of what is wrong.
 
     Returns:
         The exit status.
@@ -90,8 +97,14 @@ def run_server(
     from perdure.commands.totals import Totals
     from perdure.server import process
 
-    latest = Latest(read)
+    latest = Latest(lambda: read_checked(read, check))
     options = latest.value[0]
+
+    def renew() -> bool:
+        renewed = latest.renew()
+        if renewed:
+            warn_of_lasting(options, latest.value[0])
+        return renewed
 
     def factory(sockets: Sequence[BoundSocket] | None) -> ListeningServer:
         return make(sockets, latest.value)
@@ -110,13 +123,45 @@ def run_server(
                 binds=options.bind,
                 workers=options.workers,
                 share_port=options.share_port,
-                renew=latest.renew,
+                renew=renew,
                 ended=lambda server: totals.note(server.registry),
             )
         except ValueError as error:  # an address that is none
             raise CouldNot(str(error)) from error
         totals.tell(manner)
     return status
+
+
+def read_checked(read: Read, check: Callable[[tuple[Any, ...]], None]) -> tuple[Any, ...]:
+    """Read, and look at the parts as one. Raises ConfigError."""
+    parts = read()
+    try:
+        check_certificate(parts[0])
+        check(parts)
+    except ValueError as error:
+        raise ConfigError(read.located(str(error))) from error
+    return parts
+
+
+def check_certificate(options: Listening) -> None:
+    """Try the files of TLS toward clients. Raises ValueError, beginning with the key of the unusable one."""
+    from perdure.wire.errors import TlsSettings
+    from perdure.wire.tls import server_context
+
+    if options.tls_cert is None:
+        return
+    try:
+        server_context(options.tls_cert, options.tls_key)
+    except TlsSettings as error:
+        raise ValueError(f"{CERTIFICATE_KEYS[error.file]}: {error}") from error
+
+
+def warn_of_lasting(started: Listening, renewed: Listening) -> None:
+    """Say which settings were read anew, and stay as they were all the same."""
+    for key in LASTING:
+        was, now = getattr(started, key), getattr(renewed, key)
+        if was != now:
+            logger.warning("%s: stays %s until a restart, though %s was read", key, shown(was), shown(now))
 
 
 class Latest(Generic[T]):

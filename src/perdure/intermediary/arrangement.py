@@ -92,10 +92,11 @@ def _destinations(routes: Sequence[Route]) -> Destinations:
 
 def make_side(key: SideKey, network: Network, mark: bytes) -> OriginSide:
     """The side of origins for which the same is set."""
-    return OriginSide(key.client, make_rules(key, mark), network, _make_tls(key) if key.tls else None)
+    return OriginSide(key.client, make_rules(key, mark), network, make_tls(key) if key.tls else None)
 
 
-def _make_tls(key: SideKey) -> TlsContext:
+def make_tls(key: SideKey) -> TlsContext:
+    """The context for https origins, as is set. Raises TlsSettings."""
     own, client = key.gateway, key.client
     return client_context(
         verify=own.origin_verify,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from perdure.client.errors import ExchangeError
@@ -63,10 +63,11 @@ class ProxyShared(Shared):
 class Checking:
     """A request that waits for the verdict on its credentials; its content is kept meanwhile."""
 
-    __slots__ = ("_held", "_held_octets", "_near", "_request", "over")
+    __slots__ = ("_credentials", "_held", "_held_octets", "_near", "_request", "over")
 
-    def __init__(self, near: ProxyConnection, request: Request) -> None:
+    def __init__(self, near: ProxyConnection, credentials: Credentials, request: Request) -> None:
         self._near = near
+        self._credentials = credentials
         self._request = request
         self._held: list[tuple[bytes, bool, Sequence[FieldLine]]] = []
         self._held_octets = 0
@@ -98,13 +99,13 @@ class Checking:
         near.exchange = None
         answered = near.protocol.exchanges
         guard_upgrade(near, self._request)
-        if done.cancelled() or done.exception() is not None:
+        failed = done.cancelled() or done.exception() is not None
+        if not near.is_asked_by(self._credentials):  # others have come meanwhile: theirs is the verdict
+            self._begin(near.exchange_begins)
+        elif failed:
             near.refuse_with(row_of(Reason.LOCAL_FAULT))
         elif done.result():
-            try:
-                near.go_on(self._request)
-            except Exception:
-                near.beginning_failed()
+            self._begin(near.go_on)
         else:
             near.refuse_stranger()
         near.resume_reading()
@@ -112,6 +113,12 @@ class Checking:
             if near.protocol.exchanges != answered:
                 return  # what is under way is a later one: this content is nobody's any more
             near.content_arrived(octets, end, trailers)
+
+    def _begin(self, begin: Callable[[Request], None]) -> None:
+        try:
+            begin(self._request)
+        except Exception:
+            self._near.beginning_failed()
 
 
 class ProxyConnection(GatewayConnection):
@@ -144,8 +151,12 @@ class ProxyConnection(GatewayConnection):
         if verdict is None:
             self.refuse_with(TOO_MANY_CHECKS)
             return
-        waiting = self.exchange = Checking(self, request)
+        waiting = self.exchange = Checking(self, credentials, request)
         verdict.add_done_callback(waiting.decided)
+
+    def is_asked_by(self, credentials: Credentials) -> bool:
+        """Whether these are the users that the proxy has now, and not before a reload."""
+        return self._proxy.credentials is credentials
 
     def refuse_stranger(self) -> None:
         """Ask who it is. RFC 9110 §15.5.8."""

@@ -146,9 +146,9 @@ def plan_routes(routes: Sequence[Mapping[str, Any]], to: Sequence[str], defaults
         except TypeError as error:
             raise TypeError(f"routes[{number}]: {error}") from None
         except InvalidURL as error:
-            raise InvalidURL(f"routes[{number}]: {error}") from None
+            raise InvalidURL(f"routes[{number}].{error}") from None
         except ValueError as error:
-            raise ValueError(f"routes[{number}]: {error}") from None
+            raise ValueError(f"routes[{number}].{error}") from None
     if to or not plans:
         plans.append(_plan({"to": tuple(to)}, defaults))
     _refuse_equals(plans)

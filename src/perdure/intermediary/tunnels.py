@@ -66,6 +66,8 @@ class Opening:
         tasks = self._near.registry.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        # Cancelled before its first step, the task has not come to await it.
+        task.add_done_callback(lambda _: dialling.close())
 
     async def _open(self, dialling: Coroutine[Any, Any, FarWire]) -> None:
         near = self._near

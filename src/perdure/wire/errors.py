@@ -89,9 +89,17 @@ class AddressInUse(BindFailed):
 
 
 class TlsSettings(WireError):
-    """A certificate, key or authority file is missing or unusable."""
+    """A certificate, key or authority file is missing or unusable.
+
+    Attributes:
+        file: which of them: "authorities", "certificate" or "key".
+    """
 
     reason = Reason.LOCAL_FAULT
+
+    def __init__(self, message: str, file: str) -> None:
+        super().__init__(message)
+        self.file = file
 
 
 def connect_error(error: BaseException, where: str, timeout: float | None = None) -> ConnectFailed:

@@ -158,7 +158,9 @@ def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
     try:
         context.load_verify_locations(None if folder else ca_file, ca_file if folder else None)
     except (ssl.SSLError, OSError) as error:
-        raise TlsSettings(f"authorities file {ca_file}: expected PEM certificates, got {error}") from error
+        raise TlsSettings(
+            f"authorities file {ca_file}: expected PEM certificates, got {error}", "authorities"
+        ) from error
 
 
 def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None, password: str = "") -> None:
@@ -171,10 +173,10 @@ def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None, pass
         context.load_cert_chain(certificate, key, password=password)
     except (ssl.SSLError, OSError, ValueError) as error:
         raise TlsSettings(
-            f"{where}: expected a PEM certificate and its unencrypted key, got {error}"
+            f"{where}: expected a PEM certificate and its unencrypted key, got {error}", "certificate"
         ) from error
 
 
 def _require_file(path: str, what: str) -> None:
     if not Path(path).is_file():
-        raise TlsSettings(f"{what} file {path}: no such file")
+        raise TlsSettings(f"{what} file {path}: no such file", what)
