@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_verdict_of_users_who_were_replaced_meanwhile_is_not_believed(play_pro
                 credentials._threads.submit(threads_go_on.wait)
             client = await stage.client()
             client.send(post % (stage.authority, ALICE))
-            await until(lambda checked=credentials: len(checked._checks) == 1)
+            await until(partial(bool, credentials._checks))
             assert stage.proxy.adopt(another(stage, auth=users))
             threads_go_on.set()
             if expected == 200:
