@@ -20,7 +20,9 @@ from perdure.lab.page import (
     page_application,
     visit,
 )
+from perdure.lab.scenarios import site_locality
 from perdure.lab.stage import Stage
+from tests.lab.machine import needs_namespaces
 from tests.lab.playing import played
 
 OBJECTS = IMAGES + 1
@@ -61,3 +63,18 @@ def test_every_strategy_fetches_the_whole_page_and_nothing_twice(strategy: Strat
             assert len(act.lanes) <= strategy.connections
 
     played(play)
+
+
+@pytest.mark.slow
+@needs_namespaces
+@pytest.mark.row("S9", "S15")
+def test_packets_and_seconds_have_the_order_of_1997_on_the_kernels_tcp() -> None:
+    costs: dict[str, site_locality.Cost] = {}
+
+    async def play(stage: Stage) -> None:
+        costs.update(await site_locality._visits(stage, site_locality.WAN, again=False))
+
+    played(play, "namespaces", site_locality.HOSTS, site_locality.LINKS)
+    parallel, persistent, pipelined = (costs[one.name] for one in (PARALLEL, PERSISTENT, PIPELINED))
+    assert parallel.packets > persistent.packets > pipelined.packets > 0
+    assert persistent.seconds > parallel.seconds > pipelined.seconds

@@ -13,14 +13,14 @@ from perdure.lab.verdict import Holds
 from tests.lab.machine import needs_namespaces
 
 LONG = {"site-locality"}
-"""Minutes by the clock: played on one backend of real sockets, not on both."""
+"""Minutes by the clock: played whole in memory alone; tests/lab/test_page.py has the part that is quicker."""
 SLOW = {name: [pytest.mark.slow] for name in LONG}
 IN_MEMORY = [
     pytest.param(name, marks=[pytest.mark.row(*load(name).rows), *SLOW.get(name, [])])
     for name in scenario_names()
     if "memory" in load(name).backends
 ]
-ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends]
+ON_REAL_TCP = [name for name in scenario_names() if "namespaces" in load(name).backends and name not in LONG]
 ON_LOOPBACK = ("keep-alive-handshake", "persistent-by-default", "serial-http10")
 """The short ones: on loopback the others differ from memory in nothing but the time they take."""
 
