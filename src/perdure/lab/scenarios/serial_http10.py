@@ -19,7 +19,7 @@ RTT: Final = 0.05
 LINKS = (Link(a="client", b="server", rtt=RTT),)
 OBJECTS: Final = 4
 OCTETS: Final = 1000
-SLACK: Final = 0.06
+SLACK: Final = 0.12
 """Seconds that programs may take beyond the round trips, all together."""
 
 
