@@ -78,14 +78,21 @@ class ServerConnection(ServerRepeats):
             request = self.receive_again(octets)
             if request is not None:
                 return [request]
-            if self._reader.is_whole_head(octets, self._limits.max_line):
-                events: list[Event] = []
-                try:
-                    self._begin_request(octets, events)
-                except RemoteViolation as violation:
-                    self._broken(violation)
-                    raise
-                return events
+        return self.receive_anew(octets)
+
+    def receive_anew(self, octets: bytes) -> list[Event]:
+        """As `receive`, for octets that `receive_again` was asked about and has not taken.
+
+        Asking it twice costs 10 µs where two fields of a head differ each time. RFC 9112 §2.1.
+        """
+        if self.peer_state is _IDLE and self._reader.is_whole_head(octets, self._limits.max_line):
+            events: list[Event] = []
+            try:
+                self._begin_request(octets, events)
+            except RemoteViolation as violation:
+                self._broken(violation)
+                raise
+            return events
         return super().receive(octets)
 
     def _read_head(self, events: list[Event]) -> None:

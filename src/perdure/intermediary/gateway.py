@@ -8,6 +8,7 @@ RFC 9110 §3.7 (gateways), §7.6 (forwarding).
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.route_settings import OTHER_NAMES, Defaults, Plan, SideKey, plan_routes
 from perdure.intermediary.settings import BothSides, split_settings
 from perdure.intermediary.shared import Shared
-from perdure.intermediary.statistics import GatewayStatistics, servers_of, together
+from perdure.intermediary.statistics import GatewayStatistics, servers_of, statistics_of
 from perdure.intermediary.tunnels import Tunnels
 from perdure.intermediary.upkeep import Upkeep
 from perdure.server.serve import ListeningServer
@@ -124,19 +125,9 @@ class Gateway(ListeningServer):
 
     def statistics(self) -> GatewayStatistics:
         """Count what there is and what was."""
-        registry = self.registry
-        sides = [*self._arrangement.sides.values(), *self._former]
-        return GatewayStatistics(
-            len(registry.connections),
-            len(registry.idle),
-            len(self._shared.tunnels.open_ones),
-            registry.opened,
-            registry.requests,
-            dict(registry.closes),
-            self._shared.retried,
-            together([side.pool.statistics() for side in sides]),
-            servers_of(self._arrangement),
-        )
+        seen = statistics_of(self._shared, [*self._arrangement.sides.values(), *self._former])
+        counts = {field.name: getattr(seen, field.name) for field in dataclasses.fields(seen)}
+        return GatewayStatistics(**counts, servers=servers_of(self._arrangement))
 
 
 def plan_gateway(

@@ -9,8 +9,7 @@ RFC 9110 §3.7 (proxies), §7.3.2 (proxied), §7.6 (forwarding), §9.3.6 (CONNEC
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from perdure.client.loop_dialling import LoopDialler
@@ -18,7 +17,6 @@ from perdure.client.proxies import read_proxy
 from perdure.client.urls import NextProxy, Origin
 from perdure.core import Reason, RemoteViolation, Response, Role
 from perdure.core.fields import HTTP_11, gather
-from perdure.core.pool import Statistics as PoolStatistics
 from perdure.core.writer import block
 from perdure.intermediary.access import Access
 from perdure.intermediary.connect import PARENT_WANTS_OTHERS, Connector
@@ -33,7 +31,7 @@ from perdure.intermediary.outbound import OriginConnection, OriginWire
 from perdure.intermediary.passwords import read_users
 from perdure.intermediary.proxied import ProxyConnection, ProxyShared
 from perdure.intermediary.proxy_settings import ProxySettings, split_proxy_settings
-from perdure.intermediary.statistics import together
+from perdure.intermediary.statistics import ProxyStatistics, statistics_of
 from perdure.intermediary.targets import Targets
 from perdure.intermediary.tunnel import FarWire
 from perdure.intermediary.tunnels import Tunnels
@@ -43,27 +41,6 @@ from perdure.wire.network import Network
 from perdure.wire.tls import TlsContext, client_context
 
 PROXY_AUTHENTICATION_REQUIRED: Final = 407
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyStatistics:
-    """What a proxy holds and has seen, at one moment.
-
-    Attributes:
-        connections, idle, tunnels: of clients, now.
-        opened, requests: of clients, since the start; `closes` counts the ends by Reason.
-        retried: requests that were sent a second time after a stale reuse.
-        origins: the connections to origins, or to the parent; without tunnels.
-    """
-
-    connections: int
-    idle: int
-    tunnels: int
-    opened: int
-    requests: int
-    closes: Mapping[Reason, int]
-    retried: int
-    origins: PoolStatistics
 
 
 class DirectWire(OriginWire):
@@ -221,17 +198,7 @@ class Proxy(ListeningServer):
 
     def statistics(self) -> ProxyStatistics:
         """Count what there is and what was."""
-        registry = self.registry
-        return ProxyStatistics(
-            len(registry.connections),
-            len(registry.idle),
-            len(self._shared.tunnels.open_ones),
-            registry.opened,
-            registry.requests,
-            dict(registry.closes),
-            self._shared.retried,
-            together([side.pool.statistics() for side in (self._side, *self._former)]),
-        )
+        return statistics_of(self._shared, [self._side, *self._former])
 
 
 def arrange(plan: Plan, network: Network, tunnels: Tunnels, mark: bytes) -> Arranged:

@@ -1,9 +1,9 @@
-"""What a gateway holds and has seen, counted when somebody asks: nothing here is touched by a request."""
+"""What an intermediary holds and has seen, counted when somebody asks: no request touches anything here."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perdure.core import Reason
@@ -11,7 +11,9 @@ from perdure.core.pool import EntryState
 from perdure.core.pool import Statistics as PoolStatistics
 from perdure.intermediary.arrangement import Arrangement
 from perdure.intermediary.health import Condition
+from perdure.intermediary.origin_side import OriginSide
 from perdure.intermediary.origins import OriginServer
+from perdure.intermediary.shared import Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,15 @@ class OriginStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayStatistics:
-    """What a gateway holds and has seen, at one moment.
+class ProxyStatistics:
+    """What an intermediary holds and has seen, at one moment.
 
     Attributes:
         connections, idle: of clients, now; `tunnels` of them no longer speak HTTP.
         opened, requests: of clients, since the start; `closes` counts the ends by Reason.
-        retried: requests that were sent to an origin a second time after a stale reuse.
-        origins: the connections to all origins together; health checks count as requests there.
-        servers: each origin of each route.
+        retried: requests that were sent a second time after a stale reuse.
+        origins: the connections to all origins, or to the parent, without tunnels; health checks count
+            as requests there.
     """
 
     connections: int
@@ -69,7 +71,32 @@ class GatewayStatistics:
     closes: Mapping[Reason, int]
     retried: int
     origins: PoolStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatistics(ProxyStatistics):
+    """The same of a gateway.
+
+    Attributes:
+        servers: each origin of each route.
+    """
+
     servers: Sequence[OriginStatistics]
+
+
+def statistics_of(shared: Shared, sides: Iterable[OriginSide]) -> ProxyStatistics:
+    """Count what both sides of an intermediary hold and have seen."""
+    registry = shared.registry
+    return ProxyStatistics(
+        len(registry.connections),
+        len(registry.idle),
+        len(shared.tunnels.open_ones),
+        registry.opened,
+        registry.requests,
+        dict(registry.closes),
+        shared.retried,
+        together([side.pool.statistics() for side in sides]),
+    )
 
 
 def servers_of(arrangement: Arrangement) -> list[OriginStatistics]:

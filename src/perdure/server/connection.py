@@ -84,18 +84,19 @@ class InboundConnection(Lifetime):
 
     def data_received(self, octets: bytes) -> None:
         """Feed the protocol and act on its events."""
-        if self.phase is IDLE:
-            request = self.protocol.receive_again(octets)
+        protocol, idle = self.protocol, self.phase is IDLE
+        if idle:
+            request = protocol.receive_again(octets)
             if request is not None:
                 del self.registry.idle[self]
                 self._begin(request)
                 return
         try:
-            events = self.protocol.receive(octets)
+            events = protocol.receive_anew(octets) if idle else protocol.receive(octets)
         except RemoteViolation as violation:
             self._violated(violation)
             return
-        if self.phase is IDLE:
+        if idle:
             if not events:
                 self._head_begins()
                 return

@@ -58,14 +58,41 @@ class Silent(asyncio.Protocol):
         self.wire.writing_paused = False
 
 
-class Lingering(Silent):
+class Ending(Silent):
+    """Silent, until the sweeper finds that it is over."""
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, wire: LoopWire) -> None:
+        super().__init__(wire)
+        self.deadline = -math.inf  # looked at every tick
+
+    def take_place(self) -> None:
+        """Take the wire's place at the transport and the sweeper, and begin to discard."""
+        wire = self.wire
+        wire.transport.set_protocol(self)
+        if wire.reading_paused:
+            wire.reading_paused = False
+            wire.transport.resume_reading()
+        wire.sweeper.remove(wire)
+        wire.sweeper.add(self)
+
+    def stop(self) -> None:
+        """Leave the sweeper."""
+        self.wire.sweeper.remove(self)
+
+    def deadline_reached(self, now: float) -> None:
+        """Look whether it is over."""
+        raise NotImplementedError
+
+
+class Lingering(Ending):
     """A lingering close: reads and discards within limits, in the wire's place."""
 
-    __slots__ = ("_flushed", "_idle_seconds", "_last", "_octets_left", "_total_seconds", "_until", "deadline")
+    __slots__ = ("_flushed", "_idle_seconds", "_last", "_octets_left", "_total_seconds", "_until")
 
     def __init__(self, wire: LoopWire, octets: int, idle_seconds: float, total_seconds: float) -> None:
         super().__init__(wire)
-        self.deadline = -math.inf  # looked at every tick: it waits for flushing, then for silence
         self._octets_left = octets
         self._idle_seconds = idle_seconds
         self._total_seconds = total_seconds
@@ -75,22 +102,13 @@ class Lingering(Silent):
 
     def start(self) -> None:
         """Half-close, take the wire's place and begin to discard."""
+        self.take_place()
         wire = self.wire
-        wire.transport.set_protocol(self)
         if wire.transport.can_write_eof():
             end_writing(wire.transport)
-        if wire.reading_paused:
-            wire.reading_paused = False
-            wire.transport.resume_reading()
-        wire.sweeper.remove(wire)
-        wire.sweeper.add(self)
         # The kernel's queue too may hold everything for a peer that never reads; the next tick asks it, so
         # that a peer that closes at once costs no look (6 µs, the socket object of uvloop included).
         wire.watch_waiting_octets(1)
-
-    def stop(self) -> None:
-        """Leave the sweeper."""
-        self.wire.sweeper.remove(self)
 
     def data_received(self, octets: bytes) -> None:
         """Discard; stop reading once the limit is reached."""
@@ -112,7 +130,7 @@ class Lingering(Silent):
             self.wire.close()
 
 
-class Parting(Silent):
+class Parting(Ending):
     """The end of a connection on which nothing is under way: FIN, and gone as soon as the peer has it.
 
     Octets that cross our FIN are before its acknowledgement in the peer's sequence, so they are read and
@@ -120,30 +138,20 @@ class Parting(Silent):
     peer's own is not awaited (RFC 9112 §9.8).
     """
 
-    __slots__ = ("_until", "deadline")
+    __slots__ = ("_until",)
 
     def __init__(self, wire: LoopWire, seconds: float) -> None:
         super().__init__(wire)
-        self.deadline = -math.inf  # looked at every tick
         self._until = wire.loop.time() + seconds
 
     def start(self) -> None:
         """Say the end, take the wire's place and begin to discard."""
+        self.take_place()
         wire = self.wire
-        wire.transport.set_protocol(self)
-        if wire.reading_paused:
-            wire.reading_paused = False
-            wire.transport.resume_reading()
-        wire.sweeper.remove(wire)
-        wire.sweeper.add(self)
         if wire.tls:
             wire.transport.close()
         else:
             end_writing(wire.transport)
-
-    def stop(self) -> None:
-        """Leave the sweeper."""
-        self.wire.sweeper.remove(self)
 
     def deadline_reached(self, now: float) -> None:
         """Close once the peer's kernel has acknowledged everything, or does not in time."""
@@ -159,32 +167,18 @@ class Parting(Silent):
             self.wire.close()
 
 
-class Breaking(Silent):
+class Breaking(Ending):
     """The end of a connection whose octets come to no end: what was written is delivered, then RST.
 
     The peer shall see that something is missing, and still get what there was.
     """
 
-    __slots__ = ("deadline",)
-
-    def __init__(self, wire: LoopWire) -> None:
-        super().__init__(wire)
-        self.deadline = -math.inf  # looked at every tick
+    __slots__ = ()
 
     def start(self) -> None:
         """Take the wire's place and begin to discard."""
-        wire = self.wire
-        wire.transport.set_protocol(self)
-        if wire.reading_paused:
-            wire.reading_paused = False
-            wire.transport.resume_reading()
-        wire.sweeper.remove(wire)
-        wire.sweeper.add(self)
-        wire.watch_waiting_octets(1)
-
-    def stop(self) -> None:
-        """Leave the sweeper."""
-        self.wire.sweeper.remove(self)
+        self.take_place()
+        self.wire.watch_waiting_octets(1)
 
     def eof_received(self) -> bool:
         """Note the peer's end; ours stays open until everything has gone."""
