@@ -209,7 +209,14 @@ def test_whoever_may_make_a_user_namespace_needs_no_root() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_whoever_ends_it_nothing_stays_behind(number: signal.Signals) -> None:
     command = [*COMMAND, "lab", "run", "stale-reuse", "--backend", "namespaces"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        # What a shell starts in the background inherits that it ignores an interruption.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         carrier = os.pidfd_open(_carrier_of(process.pid))
         process.send_signal(number)
