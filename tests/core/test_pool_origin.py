@@ -104,6 +104,7 @@ def test_what_is_learned_holds_for_connections_that_already_lie_idle(pool: Drive
 
 def test_origin_whose_limit_is_below_a_round_trip_keeps_nothing_idle(pool: Driver) -> None:
     learn(pool, 0.2)
+    pool.now += 2.0
     learn(pool, 0.2)
     pool.release(pool.fresh(), rtt=0.5)
     assert pool.closed[-1] == (3, IDLE_LEARNED)

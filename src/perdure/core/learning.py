@@ -18,7 +18,10 @@ that age recently, or if others were closed at the same moment at other ages: a 
 age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
 age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age.
 
-Whoever may not fail asks `caution`, which believes every close.
+Whoever may not fail asks `caution`, which believes every close. But one at an age that can be no limit
+was a *sudden* end, and tells nothing of ages: it is heeded for a second, and for twice as long with
+every moment of its kind in memory. So a restart is over soon, while a server that ends connections
+as it likes is asked less and less often what no server may be asked twice.
 
 RFC 9112 §9.5 (servers close idle connections whenever they like), §9.3.1.
 """
@@ -40,6 +43,8 @@ USUAL_LIMIT_SECONDS: Final = 1.0
 """Apache, lighttpd and gunicorn count in seconds; their least is one."""
 SHORTEST_LIMIT_SECONDS: Final = 0.1
 """A close at a younger age is never an idle limit: a restart, or an end that was not announced."""
+PATIENCE_SECONDS: Final = 1.0
+"""How long the first sudden end is heeded."""
 RENEWED_FACTOR: Final = 1.5
 """How far above its own age a survival renews an older proof: what jitter of users' timers needs."""
 SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
@@ -47,12 +52,13 @@ SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
 
 
 class _Close:
-    __slots__ = ("at", "believed", "idle_seconds")
+    __slots__ = ("at", "believed", "idle_seconds", "sudden")
 
-    def __init__(self, at: float, idle_seconds: float, believed: bool) -> None:
+    def __init__(self, at: float, idle_seconds: float, believed: bool, sudden: bool) -> None:
         self.at = at
         self.idle_seconds = idle_seconds
         self.believed = believed
+        self.sudden = sudden
 
 
 class Learning:
@@ -62,10 +68,11 @@ class Learning:
         latest_limit: as `limit` says, until `valid_until`: each release asks, and a call costs 0.1 µs.
     """
 
-    __slots__ = ("_caution", "_closes", "_survivals", "latest_limit", "valid_until")
+    __slots__ = ("_caution", "_closes", "_moments", "_survivals", "latest_limit", "valid_until")
 
     def __init__(self) -> None:
         self._closes: deque[_Close] = deque(maxlen=REMEMBERED_CLOSES)
+        self._moments: deque[float] = deque(maxlen=REMEMBERED_CLOSES)  # of sudden ends
         self._survivals: deque[tuple[float, float]] = deque()  # (at, age): later ones are shorter
         self.latest_limit = math.inf
         self._caution = math.inf
@@ -80,14 +87,16 @@ class Learning:
             witnessed: the end itself was seen, and at once: until shortly before it lived. Whether it was
                 seen at once depends on the machine; so one short age is no proof, before it is seen again.
         """
-        usual = self._may_be_a_limit(idle_seconds)
+        usual = self._may_be_a_limit(idle_seconds, now)
         believed = usual and idle_seconds >= self.proven(now)
         moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
         if any(_unlike(close.idle_seconds, idle_seconds) for close in moment):
             believed = False
             for close in moment:
                 close.believed = False
-        self._closes.append(_Close(now, idle_seconds, believed))
+        self._closes.append(_Close(now, idle_seconds, believed, sudden=not usual))
+        if not usual and not (self._moments and now - self._moments[-1] <= SAME_MOMENT_SECONDS):
+            self._moments.append(now)
         self._recall(now)
         lived = FRACTION * idle_seconds
         longer = [kept for kept in self._survivals if kept[1] > lived]
@@ -96,12 +105,20 @@ class Learning:
         if longer or (witnessed and usual):
             self._note_survival(lived, now)
 
-    def _may_be_a_limit(self, idle_seconds: float) -> bool:
-        """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice."""
+    def _may_be_a_limit(self, idle_seconds: float, now: float) -> bool:
+        """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice.
+
+        Not in one moment: a restart ends many connections, and some of them are always of an age.
+        """
         if idle_seconds >= USUAL_LIMIT_SECONDS:
             return True
-        again = any(not _unlike(close.idle_seconds, idle_seconds) for close in self._closes)
-        return again and idle_seconds >= SHORTEST_LIMIT_SECONDS
+        if idle_seconds < SHORTEST_LIMIT_SECONDS:
+            return False
+        earlier = [close for close in self._closes if now - close.at > SAME_MOMENT_SECONDS]
+        alike = [close for close in earlier if not _unlike(close.idle_seconds, idle_seconds)]
+        for close in alike:
+            close.sudden = False
+        return bool(alike)
 
     def saw_survival(self, idle_seconds: float, now: float) -> None:
         """Note that a connection was alive after it had lain idle so long."""
@@ -129,7 +146,7 @@ class Learning:
         return self.latest_limit
 
     def caution(self, now: float) -> float:
-        """The same for a request that may not fail: every close is believed."""
+        """The same for a request that may not fail: every close is believed, a sudden one for a while."""
         if now >= self.valid_until:
             self._recall(now)
         return self._caution
@@ -145,10 +162,21 @@ class Learning:
         closes = self._closes
         while closes and now - closes[0].at >= REMEMBERED_SECONDS:
             closes.popleft()
-        self._caution = FRACTION * min((close.idle_seconds for close in closes), default=math.inf)
+        calm_at = self._calm_at(now)
+        heeded = (close.idle_seconds for close in closes if not close.sudden or now < calm_at)
+        self._caution = FRACTION * min(heeded, default=math.inf)
         believed = (close.idle_seconds for close in closes if close.believed)
         self.latest_limit = FRACTION * min(believed, default=math.inf)
         self.valid_until = closes[0].at + REMEMBERED_SECONDS if closes else math.inf
+        if now < calm_at < self.valid_until:
+            self.valid_until = calm_at
+
+    def _calm_at(self, now: float) -> float:
+        """When the sudden ends in memory are no longer heeded."""
+        moments = self._moments
+        while moments and now - moments[0] >= REMEMBERED_SECONDS:
+            moments.popleft()
+        return moments[-1] + PATIENCE_SECONDS * 2 ** (len(moments) - 1) if moments else -math.inf
 
 
 def _unlike(one: float, other: float) -> bool:

@@ -154,7 +154,10 @@ class Origin(Generic[Handle]):
         reach = now - entry.idle_since + margin
         if now + margin >= entry.idle_deadline or reach >= self.learning.caution(now):
             return False
-        return entry.hint_timeout is not None or reach < self.proven(now)
+        if entry.hint_timeout is None and reach >= self.proven(now):
+            return False
+        self.spared_until = math.inf  # what was waited for has come: the next time is a first one again
+        return True
 
     def margin(self, entry: Entry[Handle]) -> float:
         """Seconds to stay below a limit, so that a request arrives before a close leaves."""
