@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.core.pool import Dial, Entry, EntryState, Ledger, PoolSettings
+from perdure.core.pool import Dial, Entry, EntryState, Ledger, PoolSettings, Wait
 from perdure.core.reason import Reason
 
 PERSISTS = Reason.PERSISTS_11
 SETTINGS = [
-    PoolSettings(max_per_origin=3),
+    PoolSettings(max_per_origin=2),
     PoolSettings(max_per_origin=3, max_age=20.0, max_requests=4, unlearned_idle_timeout=6.0),
     PoolSettings(max_per_origin=2, order="spread", max_age=50.0),
 ]
@@ -28,11 +28,11 @@ class Twin:
         self.leased: list[Entry[int]] = []
         self.actions: list[str] = []
 
-    def lease(self, now: float) -> None:
-        entry = self.ledger.lease_latest("a", now) if self.short else None
-        entry = entry or self.ledger.lease_idle("a", now, True)
+    def lease(self, now: float, repeatable: bool) -> None:
+        entry = self.ledger.lease_latest("a", now) if self.short and repeatable else None
+        entry = entry or self.ledger.lease_idle("a", now, repeatable)
         if entry is None:
-            answer = self.ledger.lease("a", now, True)
+            answer = self.ledger.lease("a", now, repeatable)
             if not isinstance(answer, Dial):
                 self.ledger.cancel(answer.ticket, now)  # type: ignore[union-attr]  # nothing else lies idle
                 return
@@ -62,9 +62,9 @@ class Twin:
 REASONS = st.sampled_from([PERSISTS, PERSISTS, PERSISTS, Reason.PERSISTS_10, Reason.CLOSE_RECEIVED])
 HINTS = st.sampled_from([(None, None), (None, None), (5, None), (5, 3), (None, 2), (60, None)])
 STEPS = st.one_of(
-    st.tuples(st.just("lease")),
+    st.tuples(st.just("lease"), st.sampled_from([True, True, False])),
     st.tuples(st.just("release"), st.integers(0, 3), REASONS, HINTS),
-    st.tuples(st.just("wait"), st.sampled_from([0.001, 0.1, 1.0, 5.0, 30.0])),
+    st.tuples(st.just("wait"), st.sampled_from([0.001, 0.03, 0.1, 1.0, 5.0, 30.0])),
     st.tuples(st.just("closed")),
 )
 
@@ -80,7 +80,7 @@ def test_whatever_happens_a_ledger_driven_by_the_short_ways_is_the_other_ones_tw
             now += step[1]
         for twin in twins:
             if step[0] == "lease":
-                twin.lease(now)
+                twin.lease(now, step[1])
             elif step[0] == "release":
                 twin.release(step[1], now, *step[2:])
             elif step[0] == "closed" and (idle := twin.ledger.idle_entries()):
@@ -140,6 +140,23 @@ def test_one_past_its_deadline_is_left_to_the_general_way() -> None:
     entry = used(ledger)
     assert ledger.lease_latest("a", 5.0) is None
     assert ledger.idle_entries() == (entry,)
+
+
+def test_one_that_is_held_back_to_prove_something_is_left_to_the_general_way() -> None:
+    """Otherwise requests that may be repeated keep it young, and each that may not costs a dial."""
+    ledger: Ledger[int] = Ledger(PoolSettings(max_per_origin=2))
+    canary, other = ledger.lease("a", 0.0, True), ledger.lease("a", 0.0, True)
+    assert isinstance(canary, Dial)
+    assert isinstance(other, Dial)
+    for dial in (canary, other):
+        ledger.dialled(dial.ticket, 0, 0.0)
+    entry = ledger.take(canary.ticket, 0.0)
+    assert entry is not None
+    ledger.take(other.ticket, 0.0)
+    ledger.release(entry, 1.0, PERSISTS)
+    assert isinstance(ledger.lease("a", 1.0, False), Wait)
+    assert ledger.lease_latest("a", 1.05) is ledger.lease_idle("a", 1.05, True) is None
+    assert ledger.lease_latest("a", 1.4) is entry
 
 
 def test_one_that_somebody_waits_for_is_left_to_release() -> None:
