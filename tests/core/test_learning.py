@@ -152,11 +152,10 @@ def test_an_unusually_short_limit_has_to_be_seen_twice(closes: list[float], limi
     learning = Learning()
     for number, idle_seconds in enumerate(closes):
         learning.saw_close(idle_seconds, number * 10.0)
-        assert learning.caution(number * 10.0) == pytest.approx(0.9 * min(closes[: number + 1]))
+        assert learning.proof_limit(number * 10.0) == pytest.approx(0.9 * min(closes[: number + 1]))
     assert learning.limit(100.0) == pytest.approx(limit)
-    assert learning.caution(100.0) == pytest.approx(
-        limit, rel=0.05
-    )  # of the first such close, not the second
+    assert learning.caution(100.0) == pytest.approx(0.9 * min(closes))
+    assert learning.proof_limit(100.0) == pytest.approx(limit, rel=0.05)  # of the first, not the second
 
 
 def test_closes_of_one_moment_are_no_second_look_at_an_unusual_limit(learning: Learning) -> None:
@@ -164,16 +163,16 @@ def test_closes_of_one_moment_are_no_second_look_at_an_unusual_limit(learning: L
     for idle_seconds in (0.5, 0.52, 0.51):
         learning.saw_close(idle_seconds, 100.0)
     assert learning.limit(100.0) == math.inf
-    assert learning.caution(100.9) == pytest.approx(0.45)
-    assert learning.caution(101.0) == math.inf
+    assert learning.proof_limit(100.9) == pytest.approx(0.45)
+    assert learning.proof_limit(101.0) == math.inf
 
 
-def test_sudden_ends_are_heeded_for_twice_as_long_each_time(learning: Learning) -> None:
+def test_sudden_ends_take_from_a_proof_for_twice_as_long_each_time(learning: Learning) -> None:
     now = 0.0
     for patience in (1.0, 2.0, 4.0, 8.0):
         learning.saw_close(0.02, now)
-        assert learning.caution(now + patience - 0.1) == pytest.approx(0.018)
-        assert learning.caution(now + patience) == math.inf
+        assert learning.proof_limit(now + patience - 0.1) == pytest.approx(0.018)
+        assert learning.proof_limit(now + patience) == math.inf
         now += 10.0
 
 
@@ -181,15 +180,15 @@ def test_sudden_ends_are_forgotten_after_ten_minutes(learning: Learning) -> None
     for now in (0.0, 10.0, 300.0):
         learning.saw_close(0.02, now)
     learning.saw_close(0.02, 700.0)
-    assert learning.caution(701.9) == pytest.approx(0.018)
-    assert learning.caution(702.0) == math.inf
+    assert learning.proof_limit(701.9) == pytest.approx(0.018)
+    assert learning.proof_limit(702.0) == math.inf
 
 
 def test_usual_age_among_sudden_ends_is_heeded_for_as_long_as_it_is_remembered(learning: Learning) -> None:
     for idle_seconds in (0.02, 2.0, 0.3):
         learning.saw_close(idle_seconds, 100.0)
     assert learning.limit(101.0) == math.inf
-    assert learning.caution(101.0) == learning.caution(699.9) == pytest.approx(1.8)
+    assert learning.proof_limit(101.0) == learning.proof_limit(699.9) == pytest.approx(1.8)
 
 
 def test_survivals_much_shorter_than_the_latest_one_are_noted_once_in_a_while(learning: Learning) -> None:

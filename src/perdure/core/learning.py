@@ -18,10 +18,11 @@ that age recently, or if others were closed at the same moment at other ages: a 
 age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
 age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age.
 
-Whoever may not fail asks `caution`, which believes every close. But one at an age that can be no limit
-was a *sudden* end, and tells nothing of ages: it is heeded for a second, and for twice as long with
-every moment of its kind in memory. So a restart is over soon, while a server that ends connections
-as it likes is asked less and less often what no server may be asked twice.
+Whoever may not fail asks `caution`, which believes every close: a promise is worth no more. But one at an
+age that can be no limit was a *sudden* end. Where connections were seen to live on, for `proof_limit`, it
+is heeded for a second, and for twice as long with every moment of its kind in memory. So a restart is
+over soon, while a server that ends connections as it likes is asked less and less often what no server
+may be asked twice.
 
 RFC 9112 §9.5 (servers close idle connections whenever they like), §9.3.1.
 """
@@ -68,14 +69,16 @@ class Learning:
         latest_limit: as `limit` says, until `valid_until`: each release asks, and a call costs 0.1 µs.
     """
 
-    __slots__ = ("_caution", "_closes", "_moments", "_survivals", "latest_limit", "valid_until")
+    __slots__ = (
+        "_caution", "_closes", "_moments", "_proof_limit", "_survivals", "latest_limit", "valid_until",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._closes: deque[_Close] = deque(maxlen=REMEMBERED_CLOSES)
         self._moments: deque[float] = deque(maxlen=REMEMBERED_CLOSES)  # of sudden ends
         self._survivals: deque[tuple[float, float]] = deque()  # (at, age): later ones are shorter
         self.latest_limit = math.inf
-        self._caution = math.inf
+        self._caution = self._proof_limit = math.inf
         self.valid_until = math.inf
 
     def saw_close(self, idle_seconds: float, now: float, witnessed: bool = False) -> None:
@@ -146,10 +149,16 @@ class Learning:
         return self.latest_limit
 
     def caution(self, now: float) -> float:
-        """The same for a request that may not fail: every close is believed, a sudden one for a while."""
+        """The same for a request that may not fail: every close is believed."""
         if now >= self.valid_until:
             self._recall(now)
         return self._caution
+
+    def proof_limit(self, now: float) -> float:
+        """The same where it is proven that connections live longer: a sudden end is heeded for a while."""
+        if now >= self.valid_until:
+            self._recall(now)
+        return self._proof_limit
 
     def proven(self, now: float) -> float:
         """The longest idle age that a connection recently survived; 0.0 while there is none."""
@@ -164,7 +173,8 @@ class Learning:
             closes.popleft()
         calm_at = self._calm_at(now)
         heeded = (close.idle_seconds for close in closes if not close.sudden or now < calm_at)
-        self._caution = FRACTION * min(heeded, default=math.inf)
+        self._proof_limit = FRACTION * min(heeded, default=math.inf)
+        self._caution = FRACTION * min((close.idle_seconds for close in closes), default=math.inf)
         believed = (close.idle_seconds for close in closes if close.believed)
         self.latest_limit = FRACTION * min(believed, default=math.inf)
         self.valid_until = closes[0].at + REMEMBERED_SECONDS if closes else math.inf

@@ -152,9 +152,10 @@ class Origin(Generic[Handle]):
             return False
         margin = self.margin(entry)
         reach = now - entry.idle_since + margin
-        if now + margin >= entry.idle_deadline or reach >= self.learning.caution(now):
+        if now + margin >= entry.idle_deadline:
             return False
-        if entry.hint_timeout is None and reach >= self.proven(now):
+        promised = entry.hint_timeout is not None and reach < self.learning.caution(now)
+        if not promised and reach >= min(self.learning.proof_limit(now), self.proven(now)):
             return False
         self.spared_until = math.inf  # what was waited for has come: the next time is a first one again
         return True
@@ -243,7 +244,7 @@ class Origin(Generic[Handle]):
         age = RIPE_MARGINS * margin
         if not canary.uses or self.learning.proven(now) >= UNRIPE_MARGINS * margin:
             return -math.inf
-        if self.learning.caution(now) <= age or canary.idle_since + age >= canary.idle_deadline:
+        if self.learning.proof_limit(now) <= age or canary.idle_since + age >= canary.idle_deadline:
             return -math.inf
         return canary.idle_since + age
 
