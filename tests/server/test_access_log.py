@@ -15,6 +15,7 @@ from perdure.server.access_log import (
     AccessLog,
     CloseRecord,
     ExchangeRecord,
+    Format,
     as_json,
     combined,
     open_access_log,
@@ -68,6 +69,32 @@ def test_json_tells_the_two_kinds_apart() -> None:
     exchange, close = json.loads(as_json(EXCHANGE)), json.loads(as_json(CLOSE))
     assert (exchange["event"], exchange["target"], exchange["number"]) == ("exchange", "/a?b=c", 3)
     assert (close["event"], close["reason"], close["requests"]) == ("close", "idle_limit", 3)
+
+
+def test_a_connection_is_named_by_its_worker_too_where_there_are_several() -> None:
+    written: list[str] = []
+
+    async def scene() -> None:
+        forms: list[Format] = ["combined", "json"]
+        for form in forms:
+            log = AccessLog(written.append, form)
+            log.name_worker(4711)
+            log.note(EXCHANGE)
+            log.note(CLOSE)
+            log.close()
+
+    run_virtual(scene())
+    text, objects = written
+    exchange, close = text.splitlines()
+    assert exchange.endswith(' "curl/8" 4711-7 3 0.000412')
+    assert close.startswith("# connection 4711-7 closed after 3 requests")
+    for line in objects.splitlines():
+        document = json.loads(line)
+        assert (document["process"], document["connection_number"]) == (4711, 7)
+
+
+def test_who_serves_alone_names_no_worker() -> None:
+    assert "process" not in json.loads(as_json(EXCHANGE))
 
 
 def test_records_wait_for_each_other_and_are_written_once() -> None:

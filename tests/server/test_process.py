@@ -108,7 +108,9 @@ def test_a_port_that_another_server_of_ours_shares_among_its_workers_is_busy(wor
 def test_sighup_makes_the_server_anew_without_losing_a_connection(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"idle_timeout": 11.0}))
-    with program(file=str(file), settings={"drain_grace": 1.0}) as server:
+    log = tmp_path / "access.log"
+    logged = {"access_log": "json", "access_log_file": str(log)}
+    with program(file=str(file), settings={"drain_grace": 1.0} | logged) as server:
         server.hear()
         old = server.dial()
         old.send(GET)
@@ -129,6 +131,10 @@ def test_sighup_makes_the_server_anew_without_losing_a_connection(tmp_path: Path
         old.close()
         server.tell(signal.SIGTERM)
         assert server.status() == 0
+    records = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    closed = [record["connection_number"] for record in records if record["event"] == "close"]
+    assert len(closed) == len(set(closed)) > 1, "the successor goes on with the numbers"
+    assert all("process" not in record for record in records), "one process serves alone"
 
 
 def test_a_successor_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None:

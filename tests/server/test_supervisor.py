@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,29 @@ def test_sighup_replaces_every_worker_without_losing_a_request() -> None:
         upload.close()
         server.tell(signal.SIGTERM)
         assert server.status() == 0
+
+
+def test_no_two_connections_have_one_name_in_the_access_log_however_often_workers_are_replaced(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "access.log"
+    settings = {"drain_grace": 0.2, "access_log": "json", "access_log_file": str(file)}
+    with program(workers=2, settings=settings) as server:
+        server.hear()
+        before = pids_of(server, 2)
+        server.tell(signal.SIGHUP)
+        after: set[int] = set()
+        while len(after - before) < 2:
+            client = server.dial()
+            after.add(client.ask())
+            client.close()
+        server.tell(signal.SIGTERM)
+        assert server.status() == 0
+    records = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    closes = [record for record in records if record["event"] == "close"]
+    names = {(record["process"], record["connection_number"]) for record in closes}
+    assert len(names) == len(closes)
+    assert {process for process, _ in names} == before | after
 
 
 @pytest.mark.parametrize(

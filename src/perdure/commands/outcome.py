@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
 from perdure.core.errors import Error
 
@@ -32,12 +33,30 @@ class Manner(NamedTuple):
     verbosity: int = 0
 
 
+class StoryHandler(logging.StreamHandler[TextIO]):
+    """Writes the story, each message on lines of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.begin_lines("")
+
+    def begin_lines(self, words: str) -> None:
+        """Put words before every message from now on; they hold no "%"."""
+        self.setFormatter(logging.Formatter(f"{words}%(message)s"))
+
+
+def name_worker() -> None:
+    """In a process that is one of several, let each line of the story say which one tells it."""
+    for handler in logging.getLogger("perdure").handlers:
+        if isinstance(handler, StoryHandler):
+            handler.begin_lines(f"worker {os.getpid()}: ")
+
+
 @contextlib.contextmanager
 def tell_story(manner: Manner) -> Iterator[None]:
     """Let the log of perdure go to standard error: warnings; -v: ends of connections; -vv: all."""
     library, commands = logging.getLogger("perdure"), logging.getLogger("perdure.commands")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler = StoryHandler()
     before = library.level, commands.level
     library.addHandler(handler)
     # The rooms below tell of connections in DEBUG; of what a command tells, -vv is the longer half.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from perdure.commands.command import Command, Read
-from perdure.commands.outcome import CouldNot, Manner, print_json
+from perdure.commands.outcome import CouldNot, Manner, name_worker, print_json
 from perdure.config import ConfigError, Count, Part, Section, shown
 from perdure.server.settings import APPLICATION_SUBJECTS, ApplicationSettings
 
@@ -107,6 +107,8 @@ def run_server(
         return renewed
 
     def factory(sockets: Sequence[BoundSocket] | None) -> ListeningServer:
+        if options.workers > 1:  # this is called in the worker
+            name_worker()
         return make(sockets, latest.value)
 
     def announce(urls: list[str]) -> None:

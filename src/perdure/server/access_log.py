@@ -6,6 +6,9 @@
 The first is the combined format with three words added: the connection, the number of the
 request on it, and the seconds it took. As JSON both are objects, told apart by "event".
 
+Each worker counts its connections from 1. Where there are several, the connection is named by its worker too:
+"4711-7" in text, beside "process": 4711 in JSON.
+
 Nothing is formatted while requests are answered: records are kept and written in batches, a moment
 later, by one timer that runs only while there is something to write.
 """
@@ -15,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -31,6 +36,8 @@ BATCH_RECORDS: Final = 1024
 """As many are written at once, however short they have waited."""
 
 Format = Literal["combined", "json"]
+NO_WORKER: Final[Mapping[str, object]] = types.MappingProxyType({})
+"""Where one process serves alone."""
 
 _UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]")
 
@@ -112,7 +119,7 @@ class AccessLog:
         release: called by `close`, such as a file's `close`.
     """
 
-    __slots__ = ("_format", "_records", "_release", "_timer", "_write")
+    __slots__ = ("_form", "_format", "_records", "_release", "_timer", "_write")
 
     def __init__(
         self,
@@ -122,9 +129,14 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._release = release
-        self._format = _FORMATS[form]
+        self._form = form
+        self._format = _FORMATS[form](None)
         self._records: list[ExchangeRecord | CloseRecord] = []
         self._timer: asyncio.TimerHandle | None = None
+
+    def name_worker(self, process: int) -> None:
+        """From now on, name the worker with each connection: others write beside us, and count from 1 too."""
+        self._format = _FORMATS[self._form](process)
 
     def note(self, record: ExchangeRecord | CloseRecord) -> None:
         """Keep a record; it is written within BATCH_SECONDS."""
@@ -201,11 +213,11 @@ def _request_line(request: Request) -> bytes:
     return b"%b %b HTTP/%d.%d" % (request.method, request.target, *request.version)
 
 
-def combined(record: ExchangeRecord | CloseRecord) -> str:
-    """One record in the combined format, with its line end."""
+def combined(record: ExchangeRecord | CloseRecord, worker: str = "") -> str:
+    """One record in the combined format, with its line end; `worker` is put before the connection."""
     if isinstance(record, CloseRecord):
         return (
-            f"# connection {record.connection} closed after {record.requests} requests,"
+            f"# connection {worker}{record.connection} closed after {record.requests} requests,"
             f" {record.idle_seconds:.1f} s idle: {record.reason}\n"
         )
     request = record.request
@@ -213,13 +225,18 @@ def combined(record: ExchangeRecord | CloseRecord) -> str:
         f"{host_of(record.client)} - - [{local_time(record.at)}] "
         f'"{_escaped(_request_line(request))}" {record.status} {record.octets} '
         f'"{_escaped(_field(request, b"referer"))}" "{_escaped(_field(request, b"user-agent"))}" '
-        f"{record.connection} {record.number} {record.seconds:.6f}\n"
+        f"{worker}{record.connection} {record.number} {record.seconds:.6f}\n"
     )
 
 
-def as_json(record: ExchangeRecord | CloseRecord) -> str:
-    """One record as a JSON object, with its line end."""
-    common = {"at": record.at, "client": host_of(record.client), "connection_number": record.connection}
+def as_json(record: ExchangeRecord | CloseRecord, worker: Mapping[str, object] = NO_WORKER) -> str:
+    """One record as a JSON object, with its line end; `worker` is put before the connection."""
+    common = {
+        "at": record.at,
+        "client": host_of(record.client),
+        **worker,
+        "connection_number": record.connection,
+    }
     if isinstance(record, CloseRecord):
         document: dict[str, object] = {
             "event": "close",
@@ -247,7 +264,19 @@ def as_json(record: ExchangeRecord | CloseRecord) -> str:
     return msgspec.json.encode(document).decode() + "\n"
 
 
-_FORMATS: Final[dict[Format, Callable[[ExchangeRecord | CloseRecord], str]]] = {
-    "combined": combined,
-    "json": as_json,
+# What names the worker is made once for each process, not for each record.
+
+
+def _combined_of(process: int | None) -> Callable[[ExchangeRecord | CloseRecord], str]:
+    return combined if process is None else partial(combined, worker=f"{process}-")
+
+
+def _json_of(process: int | None) -> Callable[[ExchangeRecord | CloseRecord], str]:
+    return as_json if process is None else partial(as_json, worker={"process": process})
+
+
+_FORMATS: Final[dict[Format, Callable[[int | None], Callable[[ExchangeRecord | CloseRecord], str]]]] = {
+    "combined": _combined_of,
+    "json": _json_of,
 }
+"""What makes a line, by the process of a worker; None where there are no others."""

@@ -30,7 +30,7 @@ class Lifetime(Answering):
     """The times and ends of an inbound connection.
 
     Attributes:
-        number: counts the connections of the server from 1.
+        number: counts the connections of the process from 1.
         idle_since: `now()` when the last exchange was complete.
     """
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -145,6 +146,8 @@ def serve_as_worker(server: ListeningServer, announce: Announcement, ended: Ende
     """Serve in a process below a supervisor: only that tells it to end."""
     # A terminal's Ctrl-C reaches every process; ours is told by SIGTERM, once for each Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if server.registry.access_log is not None:
+        server.registry.access_log.name_worker(os.getpid())
     run_loop(serve_until_signal(server, announce, ending=(signal.SIGTERM,), ended=ended))
 
 
@@ -205,6 +208,8 @@ async def _serve(
                 renewed.abandon()
                 logger.info("goes on with what was read anew; no connection was closed for it")
                 continue
+            # Both have connections for a while, and are told apart by their numbers.
+            renewed.registry.numbers = server.registry.numbers
             await renewed.start()
         except Exception as error:
             logger.error("making the server anew failed, so it stays as it was: %s", error)

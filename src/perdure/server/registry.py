@@ -10,6 +10,7 @@ RFC 9112 §9.5.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 from collections import Counter
@@ -48,6 +49,7 @@ class Registry:
         idle_seconds: how long an idle connection is kept.
         most: connections at once.
         access_log: None where none is kept.
+        numbers: those of the connections, from 1; a successor in the same process goes on with them.
         opened, requests: totals; `closes` counts the ended connections by Reason.
         draining: True once `drain` was called; no connection outlives its exchange then.
         ended: told of each connection that ends, and why.
@@ -69,6 +71,7 @@ class Registry:
         "idle_seconds",
         "limits",
         "most",
+        "numbers",
         "opened",
         "parting",
         "requests",
@@ -90,6 +93,7 @@ class Registry:
         self.tasks: set[asyncio.Task[None]] = set()
         self.ended: Callable[[Lifetime, Reason], None] = _nobody
         self.ending = 0
+        self.numbers = itertools.count(1)
         self.opened = 0
         self.requests = 0
         self.closes: Counter[Reason] = Counter()
@@ -110,11 +114,11 @@ class Registry:
         """Enter a new connection; make room for it if there are too many.
 
         Returns:
-            Its number, counting from 1.
+            Its number, the next of `numbers`.
         """
         self.opened += 1
         self.connections.add(connection)
-        number = self.opened
+        number = next(self.numbers)
         most = self.most
         crowded = self._by_address is not None and self._is_one_too_many(connection, self._by_address)
         if len(self.connections) - self.ending > max(1, most * 15 // 16):
