@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 import typer
 
@@ -62,6 +63,22 @@ ANY = ("--bind", "127.0.0.1:0")
         (["serve", "--workers", "0"], r'--workers: a number, at least 1, expected, got "0"'),
         (["serve", "--bind", "8000"], r"bind address: expected HOST:PORT or unix:PATH, got '8000'"),
         (["serve", "--tls-key", "k"], r"serve: tls_key: its certificate expected in tls_cert, got none"),
+        (
+            ["serve", "--tls-cert", __file__],
+            r"--tls-cert: certificate file .*: a PEM certificate expected, .*",
+        ),
+        (
+            ["serve", "--tls-cert", certifi.where()],
+            r"--tls-cert: .*: a PEM private key expected, found none, .*",
+        ),
+        (
+            ["serve", "--tls-cert", certifi.where(), "--tls-key", "absent.pem"],
+            r"--tls-key: key file absent\.pem: no .*",
+        ),
+        (
+            ["serve", "--tls-cert", certifi.where(), "--tls-key", __file__],
+            r"--tls-key: key file .*: a PEM private key .*",
+        ),
         (["serve", "--tls-cert", "absent.pem"], r"--tls-cert: certificate file absent\.pem: no such file"),
         (["serve", "absent"], r"cannot serve 'absent': not a folder"),
         (

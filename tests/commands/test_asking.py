@@ -76,7 +76,7 @@ def test_compressed_content_is_printed_decompressed(perdure: Perdure, tmp_path: 
 
 def test_client_certificate_that_is_not_there_is_status_2(perdure: Perdure) -> None:
     result = perdure("get", "--cert", "absent.pem", "https://127.0.0.1:1/")
-    assert result.stderr == "perdure: certificate file absent.pem: no such file\n"
+    assert result.stderr == "perdure: --cert: certificate file absent.pem: no such file\n"
     assert result.returncode == 2
 
 

@@ -243,7 +243,7 @@ def test_new_connections_see_the_certificate_that_was_renewed(tmp_path: Path, fa
                 await handshake(stage, port, new, tmp_path)
                 return
             spoil()
-            with pytest.raises(TlsSettings, match="expected a PEM certificate"):
+            with pytest.raises(TlsSettings, match="a PEM certificate expected"):
                 gateway.adopt(successor)
             await handshake(stage, port, old, tmp_path)
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pytest
 import trustme
 import truststore
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from perdure.wire import tls
 from perdure.wire.blocking import BlockingNetwork, BlockingWire, StreamWire
@@ -109,17 +111,82 @@ def test_a_missing_file_is_named(files: Files, name: str, what: str) -> None:
 def test_an_unusable_file_is_named(tmp_path: Path, files: Files) -> None:
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("not PEM")
-    with pytest.raises(TlsSettings, match=r"rubbish\.pem.*expected a PEM certificate"):
+    with pytest.raises(TlsSettings, match=r"rubbish\.pem: a PEM certificate expected"):
         tls.server_context(str(rubbish), files.key)
     with pytest.raises(TlsSettings, match=r"rubbish\.pem: expected PEM certificates"):
         tls.client_context(ca_file=str(rubbish))
 
 
-def test_the_key_of_another_certificate_is_refused(tmp_path: Path, files: Files) -> None:
+@pytest.mark.parametrize("kind", list(trustme.KeyType))
+def test_the_key_of_another_certificate_is_refused(
+    tmp_path: Path, files: Files, kind: trustme.KeyType
+) -> None:
     other = tmp_path / "other.pem"
-    trustme.CA().issue_cert("origin.test").private_key_pem.write_to_path(str(other))
-    with pytest.raises(TlsSettings, match="expected a PEM certificate and its unencrypted key"):
+    trustme.CA().issue_cert("origin.test", key_type=kind).private_key_pem.write_to_path(str(other))
+    with pytest.raises(TlsSettings) as told:
         tls.server_context(files.certificate, str(other))
+    expected = f"the private key of the certificate in {files.certificate} expected, got another one"
+    assert str(told.value) == f"key file {other}: {expected}"
+
+
+def encrypted(form: serialization.PrivateFormat) -> bytes:
+    """A key with a password."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    hidden = serialization.BestAvailableEncryption(b"secret")
+    return key.private_bytes(serialization.Encoding.PEM, form, hidden)
+
+
+PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
+EMPTY_ARMOUR = b"-----BEGIN %b-----\nAAAA\n-----END %b-----\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"not PEM", "a PEM private key expected, found none"),
+        (b"", "a PEM private key expected, found none"),
+        (encrypted(PKCS8), "a private key without a password expected, got one that is encrypted"),
+        (encrypted(TRADITIONAL), "a private key without a password expected, got one that is encrypted"),
+        (EMPTY_ARMOUR % ((b"PRIVATE KEY",) * 2), "a PEM private key expected, found one that cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_told(tmp_path: Path, files: Files, content: bytes, fault: str) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(content)
+    with pytest.raises(TlsSettings) as told:
+        tls.server_context(files.certificate, str(key))
+    assert str(told.value).startswith(f"key file {key}: {fault}")
+    assert told.value.file == "key"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x30\x82\x01", EMPTY_ARMOUR % ((b"CERTIFICATE",) * 2)])
+def test_what_is_wrong_with_a_certificate_is_told(tmp_path: Path, files: Files, content: bytes) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(content)
+    with pytest.raises(TlsSettings) as told:
+        tls.server_context(str(certificate), files.key)
+    expected = "a PEM certificate expected, found none that can be read"
+    assert str(told.value) == f"certificate file {certificate}: {expected}"
+    assert told.value.file == "certificate"
+
+
+def test_a_certificate_without_its_key_says_that_no_key_was_named(files: Files) -> None:
+    with pytest.raises(TlsSettings) as told:
+        tls.server_context(files.certificate)
+    expected = "a PEM private key expected, found none, and no key file was named"
+    assert str(told.value) == f"certificate file {files.certificate}: {expected}"
+
+
+def test_a_wrong_password_is_told(tmp_path: Path, files: Files) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(encrypted(PKCS8))
+    with pytest.raises(TlsSettings, match="cannot be decrypted with the password that was given"):
+        tls.client_context(certificate=files.certificate, key=str(key), password="guess")
+
+
+def test_a_folder_is_no_certificate(tmp_path: Path) -> None:
+    with pytest.raises(TlsSettings, match=f"^certificate file {tmp_path}: is a directory$"):
+        tls.server_context(str(tmp_path))
 
 
 # The loop wire

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
 
 from perdure.client.aio import AsyncClient, AsyncStreamedResponse
 from perdure.client.digest import DigestAuth
@@ -18,14 +19,17 @@ from perdure.commands.delivery import Delivery, DoesNotGoOn, is_complete
 from perdure.commands.destinations import Destinations, DirectedNetwork
 from perdure.commands.get_options import ENVIRONMENT, NO_PROXY, GetOptions
 from perdure.commands.get_request import Wanted
-from perdure.commands.outcome import say
+from perdure.commands.outcome import CouldNot, say
 from perdure.commands.report import Row, Totals
 from perdure.commands.story import TalkativeClient, tell_exchanges, tell_response
 from perdure.core import Reason
 from perdure.wire.clock import now
+from perdure.wire.errors import TlsSettings
 from perdure.wire.tls import TlsContext, client_context
 
 Tell = Callable[[Row], None]
+TLS_FLAGS: Final = {"authorities": "--cacert", "certificate": "--cert", "key": "--key"}
+"""What names the files that `TlsSettings` tells of."""
 
 
 class Asking:
@@ -69,7 +73,7 @@ class Asking:
 
         Raises:
             ConnectError: no connection came about, and nothing was answered.
-            TlsSettings: a file of certificates cannot be used.
+            CouldNot: a file of certificates or keys cannot be used.
         """
         options, totals = self._options, self._totals
         client = self._make_client(
@@ -186,10 +190,13 @@ def proxies_of(options: GetOptions) -> Proxies | None:
 
 
 def tls_of(options: GetOptions) -> TlsContext:
-    """What https is spoken with. Raises TlsSettings: see `client_context`."""
-    return client_context(
-        verify=not options.insecure, ca_file=options.cacert, certificate=options.cert, key=options.key
-    )
+    """What https is spoken with. Raises CouldNot where a file of certificates or keys cannot be used."""
+    try:
+        return client_context(
+            verify=not options.insecure, ca_file=options.cacert, certificate=options.cert, key=options.key
+        )
+    except TlsSettings as error:
+        raise CouldNot(f"{TLS_FLAGS[error.file]}: {error}") from error
 
 
 def failed_row(number: int, url: str, seconds: float, error: ExchangeError) -> Row:

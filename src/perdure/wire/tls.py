@@ -8,6 +8,7 @@ here. RFC 9110 §4.3.4 (certificate verification), RFC 7301 (ALPN).
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -167,16 +168,59 @@ def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None, pass
     _require_file(certificate, "certificate")
     if key is not None:
         _require_file(key, "key")
-    where = f"certificate file {certificate}" + ("" if key is None else f" with key file {key}")
     try:
         # The empty password stops OpenSSL from asking on the terminal.
         context.load_cert_chain(certificate, key, password=password)
     except (ssl.SSLError, OSError, ValueError) as error:
-        raise TlsSettings(
-            f"{where}: expected a PEM certificate and its unencrypted key, got {error}", "certificate"
-        ) from error
+        raise _chain_fault(certificate, key, password, error) from error
+
+
+PRIVATE_KEY: Final = re.compile(rb"^-----BEGIN ([A-Z]+ )*PRIVATE KEY-----", re.MULTILINE)
+ENCRYPTED_KEY: Final = re.compile(
+    rb"^(-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: *4,ENCRYPTED)", re.MULTILINE
+)
+"""RFC 7468 §11, RFC 1421 §4.6.1.1."""
+OTHER_KEY: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""What OpenSSL says of a key that is not the certificate's; the last word of a key of another kind."""
+
+
+def _chain_fault(certificate: str, key: str | None, password: str, error: Exception) -> TlsSettings:
+    """Say what is wrong with files that can be read; OpenSSL's own word is "PEM lib", whatever it is."""
+    if not _holds_certificates(certificate):
+        expected = "a PEM certificate expected, found none that can be read"
+        return TlsSettings(f"certificate file {certificate}: {expected}", "certificate")
+    which, file = ("certificate", certificate) if key is None else ("key", key)
+    octets = Path(file).read_bytes()
+    if getattr(error, "reason", None) in OTHER_KEY:
+        fault = f"the private key of the certificate in {certificate} expected, got another one"
+    elif not PRIVATE_KEY.search(octets):
+        fault = "a PEM private key expected, found none" + (
+            ", and no key file was named" if key is None else ""
+        )
+    elif not ENCRYPTED_KEY.search(octets):
+        fault = f"a PEM private key expected, found one that cannot be read ({error})"
+    elif password:
+        fault = "its private key cannot be decrypted with the password that was given"
+    else:
+        fault = "a private key without a password expected, got one that is encrypted"
+    return TlsSettings(f"{which} file {file}: {fault}", which)
+
+
+def _holds_certificates(file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _require_file(path: str, what: str) -> None:
-    if not Path(path).is_file():
-        raise TlsSettings(f"{what} file {path}: no such file", what)
+    """Raise TlsSettings where there is no file that can be read."""
+    try:
+        with open(path, "rb"):
+            return
+    except FileNotFoundError:
+        raise TlsSettings(f"{what} file {path}: no such file", what) from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TlsSettings(f"{what} file {path}: {reason.lower()}", what) from None
