@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,10 @@ from tests import peers
 # A deadline per example measures the machine, not the code.
 hypothesis.settings.register_profile("perdure", deadline=None)
 hypothesis.settings.load_profile("perdure")
+
+# What collecting makes stays to the end. Looking for garbage in it would cost a quarter of collecting, and
+# every collection that a test asks for would look again.
+gc.disable()
 
 ROW = re.compile(r"R(?P<requirement>[1-9][0-9]*)|S(?P<system>[1-9][0-9]*)")
 LAST = {"requirement": 183, "system": 16}
@@ -49,6 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             shown.setdefault(name, set()).add(item.nodeid.partition("[")[0])
     config.stash[SHOWN] = shown
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # stable: quick ones first
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

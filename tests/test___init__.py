@@ -41,6 +41,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
         getattr(perdure, "Clint")  # noqa: B009 - a type checker would find it
 
 
+@pytest.mark.slow
 def test_importing_perdure_starts_nothing_that_was_not_asked_for() -> None:
     program = "import sys, perdure; print('asyncio' in sys.modules, 'perdure.core' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -136,6 +136,7 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     assert_could_not(arguments, pattern, capfd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
@@ -196,6 +197,7 @@ def test_error_in_the_file_is_one_line_and_status_2(
     assert_could_not(["serve", "--config", "perdure.toml"], rf"perdure\.toml: {pattern}", capfd)
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback() -> None:
     result = perdure("serve", "absent", "--debug")
     assert "Traceback" in result.stderr
@@ -207,6 +209,7 @@ def test_version_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"perdure \d+\.\d+\.\d+\n", capfd.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -238,6 +241,7 @@ def test_example_of_each_command_is_understood(command: Command) -> None:
     assert command.section.build(command.section.parse(given))
 
 
+@pytest.mark.slow
 def test_help_without_a_command_lists_the_commands() -> None:
     result = perdure()
     assert all(name in result.stdout for name in NAMES)
@@ -258,11 +262,13 @@ def processor_seconds_of_help() -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@pytest.mark.slow
 def test_help_is_quick() -> None:
     """A third of a second where nothing else runs; the best of three, because a busy machine takes longer."""
     assert any(processor_seconds_of_help() < 0.8 for _ in range(3))
 
 
+@pytest.mark.slow
 def test_help_imports_no_event_loop() -> None:
     program = "import sys, perdure.cli; print('asyncio' in sys.modules, 'starlette' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

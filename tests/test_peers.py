@@ -10,7 +10,7 @@ import pytest
 
 from tests import peers
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 Start = Callable[[], AbstractContextManager[peers.Peer]]
 StartGateway = Callable[[int], AbstractContextManager[peers.Peer]]

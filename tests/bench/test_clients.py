@@ -141,6 +141,7 @@ def test_an_error_of_libcurl_is_told_by_its_number() -> None:
     assert name_of(ValueError(56)) == "ValueError"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", OURS, ids=lambda subject: str(subject.name))
 def test_a_client_in_its_process_does_as_it_is_told(subject: Subject) -> None:
     heads: list[bytes] = []

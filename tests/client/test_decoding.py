@@ -130,6 +130,7 @@ def test_a_bomb_in_a_bomb_comes_in_bounded_pieces_too() -> None:
         decoder_of(coded(", ".join(["gzip"] * (MOST_CODINGS + 1))))
 
 
+@pytest.mark.slow
 def test_a_brotli_without_a_bound_for_its_output_is_not_accepted(tmp_path: Path) -> None:
     """As before its 1.2; what is here is what such a module has."""
     (tmp_path / "brotli.py").write_text("class Decompressor:\n    def process(self, octets): ...\n")

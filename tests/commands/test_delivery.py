@@ -73,6 +73,7 @@ def test_dash_is_standard_output_with_json_too(perdure: Perdure, echo: Serving) 
     assert '"totals"' in result.stdout
 
 
+@pytest.mark.slow
 def test_download_goes_on_where_its_file_ends(perdure: Perdure, tmp_path: Path) -> None:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "long").write_bytes(b"0123456789")
@@ -97,6 +98,7 @@ def test_file_stays_as_it_is_where_the_server_begins_anew(
     assert (result.stderr, result.returncode, part.read_bytes()) == (words, 1, b"0123")
 
 
+@pytest.mark.slow
 def test_download_that_is_complete_already_is_no_failure(perdure: Perdure, tmp_path: Path) -> None:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "long").write_bytes(b"0123456789")

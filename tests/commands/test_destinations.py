@@ -60,6 +60,7 @@ def test_requests_go_there_and_host_stays(perdure: Perdure, echo: Serving, how: 
     assert "host=a.test " in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["--pipeline", "2"]])
 def test_unix_socket_is_dialled_whatever_the_url_says(
     perdure: Perdure, tmp_path: Path, how: list[str]

@@ -55,6 +55,7 @@ def test_requests_are_spread_over_the_origins(perdure: Perdure) -> None:
     assert min(first.counted["requests"], second.counted["requests"]) > 0
 
 
+@pytest.mark.slow
 def test_origin_that_is_not_there_is_a_bad_gateway(perdure: Perdure) -> None:
     with serving("gateway", "--to", "http://127.0.0.1:1") as gateway:
         result = perdure("get", "-i", gateway.url)
@@ -62,6 +63,7 @@ def test_origin_that_is_not_there_is_a_bad_gateway(perdure: Perdure) -> None:
     assert result.returncode == 1
 
 
+@pytest.mark.slow
 def test_routes_of_the_file_lead_where_they_say_and_change_at_a_hangup(
     perdure: Perdure, tmp_path: Path
 ) -> None:
@@ -91,6 +93,7 @@ def test_routes_of_the_file_lead_where_they_say_and_change_at_a_hangup(
     assert second.counted["requests"] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_faulty_route_changes_nothing_at_a_hangup(tmp_path: Path, workers: str) -> None:
     config = tmp_path / "perdure.toml"
@@ -128,6 +131,7 @@ def test_unusable_files_are_told_by_file_and_key_at_the_start(perdure: Perdure, 
     assert "--tls-cert: certificate file no.pem: no such file" in result.stderr
 
 
+@pytest.mark.slow
 def test_hangup_tells_of_files_that_are_missing_and_of_what_stays_until_a_restart(tmp_path: Path) -> None:
     config = tmp_path / "perdure.toml"
     with serving("serve", ECHO, folder=TOP) as origin:
@@ -152,6 +156,7 @@ def test_hangup_tells_of_files_that_are_missing_and_of_what_stays_until_a_restar
     assert "workers: stays 1 until a restart, though 2 was read" in second
 
 
+@pytest.mark.slow
 def test_hook_of_the_folder_is_found_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "our_rules.py").write_text(
         "from perdure.core import Response\n\n\ndef refuse(request):\n    return Response(403)\n",

@@ -191,6 +191,7 @@ def test_settings_of_a_file_and_of_flags_reach_the_client(
     assert totals["connections"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["--pipeline", "2"], ["--json"], ["-n", "3"]])
 def test_interrupted_request_ends_at_once_and_tells_what_was_so_far(how: list[str]) -> None:
     arrived = threading.Event()
@@ -228,6 +229,7 @@ def test_interrupted_request_ends_at_once_and_tells_what_was_so_far(how: list[st
         assert out == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [["-n", "500"], ["-n", "500", "--pipeline", "5"]])
 def test_reader_that_has_seen_enough_ends_it_quietly(echo: Serving, how: list[str]) -> None:
     process = subprocess.Popen(

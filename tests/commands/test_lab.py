@@ -155,6 +155,7 @@ def test_scenario_that_is_named_twice_runs_once(capsys: pytest.CaptureFixture[st
     assert len(json.loads(capsys.readouterr().out)["scenarios"]) == 1
 
 
+@pytest.mark.slow
 def test_list_whose_reader_has_gone_ends_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -22,6 +22,7 @@ def seven() -> Iterator[Serving]:
         yield program
 
 
+@pytest.mark.slow
 @pytest.mark.row("S9")
 def test_pipelines_share_the_requests_and_every_one_is_answered(perdure: Perdure, seven: Serving) -> None:
     result = perdure("get", "-n", "20", "-c", "2", "--pipeline", "5", "--json", seven.url)
@@ -94,6 +95,7 @@ def test_server_that_answers_nothing_ends_the_attempt(perdure: Perdure) -> None:
     assert result.returncode == 1
 
 
+@pytest.mark.slow
 def test_story_of_a_pipeline_names_the_end_of_each_connection(perdure: Perdure, seven: Serving) -> None:
     result = perdure("get", "-n", "8", "--pipeline", "8", "-v", seven.url)
     origin = seven.url.rstrip("/")

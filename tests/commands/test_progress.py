@@ -35,6 +35,7 @@ def read_to_the_end(terminal: int, until: threading.Event | None = None, sign: b
     return seen
 
 
+@pytest.mark.slow
 def test_slow_download_has_a_bar_on_the_terminal_and_the_content_is_whole(tmp_path: Path) -> None:
     shown = threading.Event()
 

@@ -16,6 +16,7 @@ from tests.commands.conftest import Perdure
 from tests.programs import PATIENCE_SECONDS, Serving, document, serving
 
 
+@pytest.mark.slow
 @pytest.mark.row("S8", "S13")
 def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure, echo: Serving) -> None:
     with serving("proxy", "--allow", "127.0.0.1") as proxy:
@@ -26,6 +27,7 @@ def test_both_hops_persist_and_each_counts_its_own(perdure: Perdure, echo: Servi
     assert (proxy.counted["connections"], proxy.counted["requests"]) == (4, 40)
 
 
+@pytest.mark.slow
 def test_a_tunnel_leads_to_the_ports_that_are_allowed(perdure: Perdure, echo: Serving) -> None:
     port = echo.url.rpartition(":")[2]
     through = ("get", "-p", "-i", "--proxy")
@@ -36,6 +38,7 @@ def test_a_tunnel_leads_to_the_ports_that_are_allowed(perdure: Perdure, echo: Se
         assert (refused.returncode, "refused the tunnel: 403" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_loopback_is_refused_unless_it_is_allowed(perdure: Perdure, echo: Serving) -> None:
     with serving("proxy") as proxy:
         refused = perdure("get", "-i", "--proxy", proxy.url, echo.url)
@@ -44,6 +47,7 @@ def test_loopback_is_refused_unless_it_is_allowed(perdure: Perdure, echo: Servin
     assert refused.returncode == 1
 
 
+@pytest.mark.slow
 def test_who_may_use_it_stands_in_the_file(perdure: Perdure, echo: Serving, tmp_path: Path) -> None:
     hashed = perdure_hash(perdure)
     text = f'[proxy]\nallow = ["127.0.0.1"]\nauth = ["alice:{hashed}"]\nconnect_ports = [443, "8000-8080"]\n'

@@ -45,6 +45,7 @@ def hint_of(url: str) -> str | None:
     return None if found is None else found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.row("S4")
 def test_folder_is_served_and_the_settings_of_flags_are_announced(perdure: Perdure, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>here</p>", encoding="utf-8")
@@ -54,6 +55,7 @@ def test_folder_is_served_and_the_settings_of_flags_are_announced(perdure: Perdu
     assert "keep-alive: timeout=7, max=2" in result.stdout.lower()
 
 
+@pytest.mark.slow
 def test_what_it_did_is_told_at_the_end_and_the_status_is_0(perdure: Perdure) -> None:
     with serving("serve", ECHO, folder=TOP) as program:
         perdure("get", "-n", "3", program.url)
@@ -78,6 +80,7 @@ def test_what_replaced_servers_did_counts_as_well(perdure: Perdure, workers: str
     assert sum(program.counted["closes"].values()) == program.counted["connections"] >= 8
 
 
+@pytest.mark.slow
 def test_flags_override_the_file(tmp_path: Path) -> None:
     (tmp_path / "perdure.toml").write_text(
         '[serve]\ntarget = "."\nidle_timeout = 9\nmax_requests = 8\n', encoding="utf-8"
@@ -86,6 +89,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         assert "keep-alive: timeout=9, max=4" in head_of(program.url)
 
 
+@pytest.mark.slow
 def test_second_signal_stops_at_once() -> None:
     with serving("serve", ECHO, folder=TOP) as program:
         host, port = program.url.removeprefix("http://").split(":")
@@ -99,6 +103,7 @@ def test_second_signal_stops_at_once() -> None:
             program.process.communicate()
 
 
+@pytest.mark.slow
 def test_story_names_the_end_of_each_connection_and_the_totals(perdure: Perdure) -> None:
     with serving("serve", ECHO, "-v", folder=TOP) as program:
         perdure("get", "-n", "3", program.url)
@@ -144,6 +149,7 @@ def test_faulty_file_changes_nothing_in_the_workers_either(tmp_path: Path) -> No
         assert {hint_of(program.url) for _ in range(50)} == {"timeout=11, max=999"}
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     config = tmp_path / "perdure.toml"
     config.write_text("[serve]\nworkers = 2\n", encoding="utf-8")
@@ -198,6 +204,7 @@ def test_folder_with_a_colon_in_its_name_is_a_folder(tmp_path: Path) -> None:
     assert callable(load_target(str(tmp_path / "a:b")))
 
 
+@pytest.mark.slow
 def test_person_is_told_where(perdure: Perdure, tmp_path: Path) -> None:
     with serving("serve", str(tmp_path)) as program:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", program.url)

@@ -11,7 +11,7 @@ import pytest
 from tests import peers
 from tests.real_programs import ours
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 GIBIBYTE = 1 << 30
 GROWTH_ALLOWED = 32 << 20
@@ -33,7 +33,6 @@ def nginx_with_log() -> AbstractContextManager[peers.Peer]:
     return peers.nginx(http="log_format numbers $connection;", server=directives)
 
 
-@pytest.mark.slow
 @pytest.mark.row("S7", "S8", "S11")
 def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_nginx() -> None:
     with nginx_with_log() as origin, ours.gateway(origin.url) as gateway:
@@ -43,7 +42,6 @@ def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_ngi
     assert 1 <= len(set(lines)) <= 64
 
 
-@pytest.mark.slow
 @pytest.mark.row("S7", "S8", "S11")
 def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_apache() -> None:
     # %k counts the requests before this one on its connection: 0 is the first. With all of its
@@ -61,7 +59,6 @@ def test_ten_thousand_requests_over_64_clients_use_at_most_64_connections_to_apa
     assert 1 <= lines.count("0") <= 64
 
 
-@pytest.mark.slow
 @pytest.mark.row("S1", "R182")
 def test_an_http_10_origin_never_has_more_than_64_connections_open_at_once() -> None:
     # http.server's accept queue holds five; the kernel lets more wait for up to a minute.
@@ -73,7 +70,6 @@ def test_an_http_10_origin_never_has_more_than_64_connections_open_at_once() -> 
     assert 1 <= most.seen <= 64
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_gibibyte_streams_down_in_constant_memory(framing: str) -> None:
     peers.require("curl")
@@ -95,7 +91,6 @@ def test_a_gibibyte_streams_down_in_constant_memory(framing: str) -> None:
     assert growth < GROWTH_ALLOWED
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_gibibyte_streams_up_in_constant_memory(framing: str, tmp_path: Path) -> None:
     peers.require("curl")

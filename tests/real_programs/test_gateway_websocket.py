@@ -20,7 +20,7 @@ from tests import peers
 from tests.real_programs import ours
 from tests.real_programs.test_serve import CHROMIUM_FLAGS
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 APPLICATION = "tests.real_programs.websocket_application:application"
 PASSES_UPGRADE = (
@@ -109,7 +109,6 @@ async def refused(url: str) -> int:
     return caught.value.response.status_code
 
 
-@pytest.mark.slow
 @pytest.mark.row("R145", "S11")
 @pytest.mark.parametrize("origin", [uvicorn, perdure_serve])
 @pytest.mark.parametrize(
@@ -132,7 +131,6 @@ def test_websockets_cross_with_all_they_do(
         assert asyncio.run(refused(url)) == 403
 
 
-@pytest.mark.slow
 @pytest.mark.row("R145", "R128")
 def test_a_websocket_in_tls_crosses(tmp_path: Path) -> None:
     authority = trustme.CA()
@@ -156,7 +154,6 @@ def test_a_websocket_in_tls_crosses(tmp_path: Path) -> None:
         asyncio.run(asyncio.wait_for(scene(f"wss://127.0.0.1:{gateway.port}"), 30))
 
 
-@pytest.mark.slow
 @pytest.mark.row("R146")
 def test_gateway_that_allows_no_protocol_lets_the_origin_answer_without() -> None:
     with (
@@ -166,7 +163,6 @@ def test_gateway_that_allows_no_protocol_lets_the_origin_answer_without() -> Non
         assert asyncio.run(refused(f"ws://127.0.0.1:{gateway.port}")) == 404  # there is only a WebSocket
 
 
-@pytest.mark.slow
 @pytest.mark.row("R145")
 def test_chromium_talks_through_the_gateway() -> None:
     chromium = peers.require("chromium")

@@ -10,7 +10,7 @@ import pytest
 from tests import peers
 from tests.real_programs import ours
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 
 @pytest.mark.row("S8", "S9", "R108")

@@ -15,7 +15,7 @@ from tests import peers
 from tests.real_programs import ours
 from tests.real_programs.test_serve import CHROMIUM_FLAGS
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 TRUST = ("GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -71,7 +71,6 @@ def test_curl_sends_and_gets_a_large_file(
     assert got.read_bytes() == peers.PAGES["large.bin"]
 
 
-@pytest.mark.slow
 def test_curl_uploads_with_and_without_a_length(proxy: peers.Peer, tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * 3_000_000)
@@ -80,7 +79,6 @@ def test_curl_uploads_with_and_without_a_length(proxy: peers.Peer, tmp_path: Pat
             assert curl("-x", proxy.url, *more, "-T", str(large), f"{origin.url}/put") == "3000000"
 
 
-@pytest.mark.slow
 def test_curl_says_who_it_is(origin: dict[str, str], roots: str) -> None:
     flags = ("--auth", f"alice:{hash_password('wonderland', cost=10)}", "--connect-ports", "any")
     show = ("-o", "/dev/null", "-w", "%{http_code} %{http_connect} %{num_connects}\n", "--cacert", roots)
@@ -96,7 +94,6 @@ def test_curl_says_who_it_is(origin: dict[str, str], roots: str) -> None:
         assert curl(*asks, origin["https"] + "/small.txt") == "200 200 2\n"
 
 
-@pytest.mark.slow
 def test_curl_is_told_why_not(origin: dict[str, str]) -> None:
     with ours.proxy() as proxy:
         show = ("-o", "/dev/null", "-w", "%{http_code} %{http_connect} %header{proxy-status}")
@@ -130,7 +127,6 @@ def test_wget_fetches_pages(
         assert (tmp_path / name).read_bytes() == peers.PAGES[name]
 
 
-@pytest.mark.slow
 @pytest.mark.row("S9", "R91")
 def test_chromium_fetches_twelve_objects_over_few_connections(proxy: peers.Peer) -> None:
     chromium = peers.require("chromium")
@@ -148,7 +144,6 @@ def test_chromium_fetches_twelve_objects_over_few_connections(proxy: peers.Peer)
     assert 1 <= connections <= 12
 
 
-@pytest.mark.slow
 def test_chromium_reads_an_https_page_through_a_tunnel(proxy: peers.Peer, origin: dict[str, str]) -> None:
     chromium = peers.require("chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -174,7 +169,6 @@ def write_wheel(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_pip_downloads_from_an_index(
     proxy: peers.Peer, tls_pages: tuple[Path, dict[str, str]], roots: str, scheme: str, tmp_path: Path
@@ -248,7 +242,6 @@ def test_git_clones_over_dumb_http(
     assert (tmp_path / "copy" / "data").read_bytes() == (repository / "data").read_bytes()
 
 
-@pytest.mark.slow
 def test_git_clones_and_pushes_over_smart_http(proxy: peers.Peer, repository: Path, tmp_path: Path) -> None:
     backend = Path("/usr/lib/git-core/git-http-backend")
     if not backend.exists():
@@ -277,7 +270,6 @@ def test_git_clones_and_pushes_over_smart_http(proxy: peers.Peer, repository: Pa
             assert git(bare, "rev-parse", "main") == git(copy, "rev-parse", "HEAD")
 
 
-@pytest.mark.slow
 def test_our_own_client_goes_through_it_too(proxy: peers.Peer, origin: dict[str, str], roots: str) -> None:
     for url in origin["http"], origin["https"]:
         done = ours.perdure("get", "-n", "5", "--proxy", proxy.url, "--cacert", roots, url + "/small.txt")

@@ -10,7 +10,7 @@ import pytest
 from tests import peers
 from tests.real_programs import ours
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 SEEN = "$proxy_protocol_addr $proxy_protocol_port $connection $connection_requests"
 

@@ -10,7 +10,7 @@ import pytest
 from tests import peers
 from tests.real_programs import ours
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 CHROMIUM_FLAGS = (
     "--headless",
@@ -62,7 +62,6 @@ def test_curl_opens_a_connection_each_when_it_sends_close() -> None:
         assert connections_curl_opens(f"{server.url}/small.txt", "-H", "Connection: close") == "111"
 
 
-@pytest.mark.slow
 @pytest.mark.row("S2", "S3", "R94")
 @pytest.mark.parametrize("target", ["tests.real_programs.applications:counting", "pages"])
 def test_ab_keeps_alive_ten_thousand_http_10_requests(target: str) -> None:
@@ -78,7 +77,6 @@ def test_ab_keeps_alive_ten_thousand_http_10_requests(target: str) -> None:
     assert int(found["Keep-Alive requests"]) >= 10000 - 10
 
 
-@pytest.mark.slow
 def test_ab_is_kept_alive_every_single_time_when_nothing_limits_a_connection() -> None:
     ab = peers.require("ab")
     with ours.serve("pages", "--max-requests", "none") as server:
@@ -87,7 +85,6 @@ def test_ab_is_kept_alive_every_single_time_when_nothing_limits_a_connection() -
     assert "Failed requests:        0" in done.stdout
 
 
-@pytest.mark.slow
 def test_wrk_sees_no_error_in_two_seconds() -> None:
     wrk = peers.require("wrk")
     with ours.serve("tests.real_programs.applications:counting") as server:
@@ -100,7 +97,6 @@ def test_wrk_sees_no_error_in_two_seconds() -> None:
     assert int(requests[1]) > 1000
 
 
-@pytest.mark.slow
 @pytest.mark.row("S9", "R91")
 def test_chromium_fetches_twelve_objects_over_few_connections() -> None:
     chromium = peers.require("chromium")

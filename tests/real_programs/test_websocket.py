@@ -11,10 +11,9 @@ from tests import peers
 from tests.real_programs import ours
 from tests.real_programs.test_serve import CHROMIUM_FLAGS
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_chromium_talks_compressed_and_sees_a_clean_close() -> None:
     chromium = peers.require("chromium")
     with (

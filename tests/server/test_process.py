@@ -18,6 +18,7 @@ HALF_A_POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello"
 ENDINGS = [signal.SIGTERM, signal.SIGINT]
 
 
+@pytest.mark.slow
 @pytest.mark.row("R115")
 @pytest.mark.parametrize("number", ENDINGS)
 def test_a_signal_drains_and_the_exit_status_is_0(number: signal.Signals) -> None:
@@ -39,6 +40,7 @@ def test_a_signal_drains_and_the_exit_status_is_0(number: signal.Signals) -> Non
         assert server.status() == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_cuts_off_what_is_left() -> None:
     with program(settings={"drain_timeout": 100.0, "drain_grace": 100.0}) as server:
         server.hear()
@@ -63,6 +65,7 @@ def test_a_second_signal_ends_a_shutdown_that_hangs() -> None:
         assert server.status() == 0
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_server_that_is_still_starting() -> None:
     with program(startup="hang") as server:
         _until_handled(server.process.pid, signal.SIGTERM)
@@ -79,12 +82,14 @@ def _until_handled(pid: int, number: signal.Signals) -> None:
             return
 
 
+@pytest.mark.slow
 def test_a_start_that_fails_says_why() -> None:
     with program(startup="failed") as server:
         assert server.hear() == {"kind": "StartupFailed", "error": "the application failed to start: as told"}
         assert server.status() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_busy_port_is_an_error(workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
@@ -97,6 +102,7 @@ def test_a_busy_port_is_an_error(workers: int) -> None:
             assert server.status() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_port_that_another_server_of_ours_shares_among_its_workers_is_busy(workers: int) -> None:
     with program(workers=2) as first:
@@ -105,6 +111,7 @@ def test_a_port_that_another_server_of_ours_shares_among_its_workers_is_busy(wor
             assert second.hear()["kind"] == "AddressInUse"
 
 
+@pytest.mark.slow
 def test_sighup_makes_the_server_anew_without_losing_a_connection(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"idle_timeout": 11.0}))
@@ -137,6 +144,7 @@ def test_sighup_makes_the_server_anew_without_losing_a_connection(tmp_path: Path
     assert all("process" not in record for record in records), "one process serves alone"
 
 
+@pytest.mark.slow
 def test_a_successor_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text("{}")

@@ -108,6 +108,7 @@ def test_what_is_no_network_is_named() -> None:
         Senders(("localhost",))
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 def test_haproxy_tells_who_the_client_is() -> None:
     with ours.serve("tests.server.test_proxied:who", "--proxy-protocol", "127.0.0.1") as origin:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.server.programs import Program, program
 
+pytestmark = pytest.mark.slow
+
 
 def pids_of(server: Program, count: int) -> set[int]:
     """Ask on new connections until so many processes have answered."""

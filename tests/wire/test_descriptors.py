@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ASK = "from perdure.wire.descriptors import raise_descriptor_limit as ask; print(ask(), ask())"
 
 

@@ -23,6 +23,7 @@ accepted.sendall(b"taken " + str("LISTEN_FDS" in os.environ).encode())
 """
 
 
+@pytest.mark.slow
 def test_a_passed_socket_is_taken_and_its_announcement_removed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

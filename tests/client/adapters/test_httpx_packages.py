@@ -98,6 +98,7 @@ def test_requests_of_neither_package_are_refused() -> None:
         Transport().handle_request(SimpleNamespace(extensions={}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent", [("httpx",), ("httpx2",), ("httpx", "httpx2")])
 def test_either_package_may_be_absent(absent: tuple[str, ...]) -> None:
     code = f"import sys\nfor name in {absent}: sys.modules[name] = None\n"

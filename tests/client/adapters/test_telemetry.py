@@ -159,6 +159,7 @@ def test_a_client_is_watched_once_and_not_kept_alive(meter: Meter) -> None:
     assert meter.states() == {}
 
 
+@pytest.mark.slow
 def test_who_does_not_ask_for_it_does_not_pay_for_it() -> None:
     code = "import sys, perdure; perdure.Client(); print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
