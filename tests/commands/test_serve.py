@@ -112,6 +112,7 @@ def test_story_names_the_end_of_each_connection_and_the_totals(perdure: Perdure)
     assert "the peer closed it while idle (9112 §9.5)" in program.told
 
 
+@pytest.mark.slow
 def test_story_of_several_workers_says_which_one_tells(perdure: Perdure) -> None:
     with serving("serve", ECHO, "-v", "--workers", "2", folder=TOP) as program:
         perdure("get", "-n", "3", program.url)
