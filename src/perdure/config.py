@@ -204,7 +204,7 @@ class Section:
         """Make one instance for each part, later layers over earlier ones.
 
         Raises:
-            ConfigError: the values are each as expected, but do not go together.
+            ConfigError: the values are each as expected, but do not go together; begins with our name.
         """
         values = {name: value for layer in layers for name, value in layer.items()}
         return tuple(self._build(part, values) for part in self.parts)
@@ -222,7 +222,8 @@ class Section:
         try:
             return part.kind(**{**part.defaults, **mine})
         except ValueError as error:
-            raise ConfigError(f"{self.name}: {error}") from error
+            prefix = part.prefix if str(error).partition(":")[0] in mine else ""
+            raise ConfigError(f"{self.name}: {prefix}{error}") from error
 
 
 def read_file(path: Path, sections: Sequence[Section]) -> dict[str, dict[str, Any]]:

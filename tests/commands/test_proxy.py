@@ -126,10 +126,11 @@ def test_who_leaves_the_proxy_open_to_strangers_is_told(caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--allow", "10.0.0.1/8"], "proxy: allow: a network expected"),
-        (["--auth", "alice:secret"], "proxy: auth: of 'alice': a hash of `perdure proxy --hash-password`"),
-        (["--connect-ports", "https"], "proxy: connect_ports: a port such as 443"),
-        (["--parent", "http://u:secret@a/b"], "proxy: parent: http://HOST:PORT"),
+        (["--allow", "10.0.0.1/8"], "--allow: a network expected"),
+        (["--auth", "alice:secret"], "--auth: of 'alice': a hash of `perdure proxy --hash-password`"),
+        (["--connect-ports", "https"], "--connect-ports: a port such as 443"),
+        (["--parent", "http://u:secret@a/b"], "--parent: http://HOST:PORT"),
+        (["--parent", "foo"], "--parent: its port expected too, as in foo:3128, got 'foo'"),
         (["--bind", "8080"], "bind address: expected HOST:PORT"),
         (["--forwarded", "x"], "--forwarded: one of"),
     ],

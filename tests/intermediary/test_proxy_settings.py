@@ -38,7 +38,17 @@ def test_keywords_reach_the_side_they_are_for() -> None:
         ({"auth": ["alice:secret"]}, r"^proxy: auth: of 'alice': a hash of"),
         ({"parent": "ftp://a"}, r"^proxy: parent: http://HOST:PORT or https://HOST:PORT expected"),
         ({"parent": "http://u:secret@a/b"}, r"^proxy: parent: .* expected, got 'a/b'$"),
-        ({"parent": "http://u:secret@a:99999"}, r"proxy: expected http://HOST:PORT"),
+        ({"parent": "http://u:secret@a:99999"}, r"^proxy: parent: a port from 1 to 65535 expected"),
+        ({"parent": "a:0"}, r"^proxy: parent: a port from 1 to 65535 expected, got 'a:0'$"),
+        ({"parent": "a"}, r"^proxy: parent: its port expected too, as in a:3128, got 'a'$"),
+        (
+            {"parent": "http://u:secret@[::1]"},
+            r"^proxy: parent: its port .* as in \[::1\]:3128, got '\[::1\]'$",
+        ),
+        (
+            {"parent": "https://a:/"},
+            r"^proxy: parent: its port expected too, as in a:3128, got 'https://a:/'$",
+        ),
         ({"parent_credentials": "client"}, r"^proxy: parent_credentials: a parent expected"),
         ({"origin_min_idle": 1}, r"^proxy: origin_min_idle: 0 expected"),
         ({"origin_server_name": "a"}, r"^proxy: origin_server_name: a parent expected"),

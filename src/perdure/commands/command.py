@@ -16,7 +16,7 @@ import typer
 
 from perdure.commands.help import HelpfulCommand
 from perdure.commands.outcome import Manner, tell_story
-from perdure.config import Section, Setting, read_file
+from perdure.config import ConfigError, Section, Setting, read_file
 
 
 class Read:
@@ -32,8 +32,16 @@ class Read:
 
     def __call__(self) -> tuple[Any, ...]:
         """Give an instance of each part of the section. Raises ConfigError."""
+        section = self._section
         values = read_file(self._file, self._sections) if self._file is not None else {}
-        return self._section.build(values.get(self._section.name, {}), self._flags)
+        written = values.get(section.name, {})
+        try:
+            return section.build(written, self._flags)
+        except ConfigError as error:
+            fault = str(error).removeprefix(f"{section.name}: ")
+            if fault.partition(":")[0] in {**written, **self._flags}:
+                raise ConfigError(self.located(fault)) from error
+            raise
 
     def located(self, fault: str) -> str:
         """Say where a setting was given that is found to be wrong later: file and key, or the flag.

@@ -25,7 +25,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {**ORIGIN_DEFAULTS, "dial_rest": 0.0}
 """As a gateway's; but there is never another origin to ask meanwhile."""
 
 _PARENT: Final = re.compile(
-    r"(?:https?://)?(?:[^/@\s]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^:/@\[\]\s]+)(?::[0-9]{1,5})?/?", re.IGNORECASE
+    r"(?:https?://)?(?:[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/@\[\]\s]+)(?::(?P<port>[0-9]{0,5}))?/?",
+    re.IGNORECASE,
 )
 """What `client.proxies.read_proxy` takes, as far as that can be said without it (--help needs no sockets)."""
 
@@ -75,15 +76,29 @@ class ProxySettings(TunnelSettings):
         _named("deny", lambda: [parse_rule(text) for text in self.deny])
         _named("connect_ports", lambda: self.ports())
         _named("auth", lambda: read_users(self.auth))
-        if self.parent is not None and not _PARENT.fullmatch(self.parent):
-            shown = self.parent.rpartition("@")[2]
-            raise ValueError(f"parent: http://HOST:PORT or https://HOST:PORT expected, got {shown!r}")
+        if self.parent is not None:
+            _check_parent(self.parent)
         if self.parent is None and self.parent_credentials == "client":
             raise ValueError("parent_credentials: a parent expected to hand them to, got none")
 
     def ports(self) -> frozenset[int] | None:
         """The ports that CONNECT may ask for; None for any."""
         return read_ports([str(member) for member in self.connect_ports])
+
+
+def _check_parent(url: str) -> None:
+    """Raise ValueError where it is no URL of a proxy.
+
+    Its port has to be said: proxies listen on 3128, 8080, 8888 and others, hardly ever on that of the scheme.
+    """
+    shown = url.rpartition("@")[2]
+    match = _PARENT.fullmatch(url)
+    if match is None:
+        raise ValueError(f"parent: http://HOST:PORT or https://HOST:PORT expected, got {shown!r}")
+    if not match["port"]:
+        raise ValueError(f"parent: its port expected too, as in {match['host']}:3128, got {shown!r}")
+    if not 0 < int(match["port"]) < 65536:
+        raise ValueError(f"parent: a port from 1 to 65535 expected, got {shown!r}")
 
 
 def _named(name: str, read: Any) -> None:
