@@ -110,6 +110,29 @@ def test_redirects_without_end_are_a_failed_request(perdure: Perdure) -> None:
     assert result.returncode == 1
 
 
+@pytest.mark.parametrize(("most", "status"), [("-1", 0), ("30", 0), ("29", 1), ("0", 1)])
+def test_redirects_are_counted_as_curl_counts_them(perdure: Perdure, most: str, status: int) -> None:
+    def converse(connection: socket.socket) -> None:
+        for number in range(31):
+            read_heads(connection, 1)
+            status_line = b"200 OK" if number == 30 else b"302 Found\r\nLocation: /"
+            connection.sendall(b"HTTP/1.1 " + status_line + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(converse) as url:
+        assert perdure("get", "-L", "--max-redirs", most, url).returncode == status
+
+
+@pytest.mark.parametrize("how", [[], ["--pipeline", "1"]])
+def test_no_seconds_at_most_are_any_time(perdure: Perdure, echo: Serving, how: list[str]) -> None:
+    assert perdure("get", "-m", "0", *how, echo.url).returncode == 0
+
+
+def test_number_is_no_url(perdure: Perdure, echo: Serving) -> None:
+    result = perdure("get", "--retry", "3", echo.url)
+    told = "perdure: URL: http://HOST/... expected, got '3' (a switch such as --retry takes no number)\n"
+    assert (result.stderr, result.returncode) == (told, 2)
+
+
 def test_challenge_is_answered_with_digest(perdure: Perdure) -> None:
     heads: list[bytes] = []
 

@@ -63,3 +63,10 @@ def test_client_may_open_as_many_connections_as_were_asked_for() -> None:
     settings = adapted(ClientSettings(), GetOptions(connections=200, no_keep_alive=True, http1_0=True))
     assert (settings.max_per_origin, settings.max_total) == (200, 200)
     assert (settings.persist, settings.http_version) == (False, "1.0")
+
+
+def test_zero_seconds_are_any_time_and_minus_one_redirect_is_any_number_as_in_curl() -> None:
+    assert GetOptions(max_time=0.0).longest is None
+    assert GetOptions(max_time=0.5).longest == 0.5
+    assert GetOptions(max_redirs=-1).most_redirects > 10**9
+    assert GetOptions(max_redirs=0).most_redirects == 0

@@ -102,3 +102,41 @@ def test_story_of_a_pipeline_names_the_end_of_each_connection(perdure: Perdure, 
     assert re.search(rf"connection 1 to {origin}: opened\n", result.stderr)
     closed = f"connection 1 to {origin}: closed after 8 requests: the peer sent the close option (9112 §9.6)"
     assert closed in result.stderr
+
+
+def answer_each(connection: socket.socket) -> None:
+    while heads := read_heads(connection, 1):
+        connection.sendall(ANSWER * heads.count(b"\r\n\r\n"))
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_proxy_of_the_environment_that_is_passed_over_is_told_in_one_line(
+    perdure: Perdure, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://user:secret@proxy.test:3128")
+    with raw_server(answer_each) as url:
+        result = perdure("get", "-n", "2", "--pipeline", "2", url, url)
+    told = "perdure: --pipeline goes without the proxy of the environment, http://proxy.test:3128\n"
+    assert (result.stderr, result.returncode) == (told, 0)
+
+
+@pytest.mark.parametrize(
+    ("how", "no_proxy"),
+    [(["--silent"], ""), (["--proxy", "none"], ""), (["--noproxy", "*"], ""), ([], "127.0.0.1")],
+)
+def test_proxy_that_is_not_meant_is_not_told(
+    perdure: Perdure, how: list[str], no_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    with raw_server(answer_each) as url:
+        result = perdure("get", "-n", "2", "--pipeline", "2", *how, url)
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_proxy_that_cannot_be_used_does_not_hinder_a_pipeline(
+    perdure: Perdure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "ftp://proxy.test")
+    with raw_server(answer_each) as url:
+        assert perdure("get", "--pipeline", "2", url).returncode == 0

@@ -23,6 +23,18 @@ def test_credentials_are_not_told(caplog: pytest.LogCaptureFixture, name: bytes)
     ]
 
 
+def test_cookies_are_told_without_their_values(perdure: Perdure) -> None:
+    def converse(connection: socket.socket) -> None:
+        read_heads(connection, 1)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\nSet-Cookie: sid=c2VjcmV0; Path=/; Secure\r\n\r\n")
+
+    with raw_server(converse) as url:
+        told = perdure("get", "-vv", "-b", "a=c2VjcmV0", "-b", "b=c2VjcmV0=", url).stderr
+    assert "> Cookie: a=(not shown); b=(not shown)\n" in told
+    assert "< Set-Cookie: sid=(not shown); Path=/; Secure\n" in told
+    assert "c2VjcmV0" not in told
+
+
 @pytest.mark.parametrize("how", [[], ["--pipeline", "1"]])
 def test_heads_are_told_as_they_are_sent(perdure: Perdure, echo: Serving, how: list[str]) -> None:
     told = perdure("get", "-vv", "-n", "2", "--no-keep-alive", *how, echo.url).stderr.splitlines()

@@ -66,7 +66,8 @@ class ClientSettings:
     persist: bool = True
     """False: every request announces the close of its connection."""
     retry: bool = True
-    """Whether a request may be sent again after a stale reuse (`core.retry`), once."""
+    """Whether a request is sent again, once, where the connection that it reused had ended meanwhile
+    (`core.retry`). It takes no number, and other failures are never tried again (unlike curl's)."""
     drain_octets: Octets = 65536
     """Content of an abandoned response that is read on to save the connection; not if more is declared."""
     drain_seconds: Seconds = 0.05

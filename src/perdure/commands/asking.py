@@ -80,7 +80,7 @@ class Asking:
             tls=tls_of(options),
             network=self._network,
             follow_redirects=options.location,
-            max_redirects=options.max_redirs,
+            max_redirects=options.most_redirects,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # only what -b says is sent
             trust_env=False,  # so is what -u says
             proxy=proxies_of(options),
@@ -116,7 +116,7 @@ class Asking:
     async def _ask(self, client: AsyncClient, number: int, wanted: Wanted) -> Row | None:
         """The row of one request; None where its server cannot be reached, which is told once."""
         began = now()
-        longest = self._options.max_time
+        longest = self._options.longest
         try:
             async with asyncio.timeout(longest):
                 row = await self._exchange(client, number, wanted, began)

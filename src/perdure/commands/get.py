@@ -166,6 +166,7 @@ def ask_in_pipelines(
 
     numbers = itertools.count(1)
     plans = [plan_of(one, options, settings) for one in wanted]
+    tell_passed_over(plans, options)
     network = DirectedBlockingNetwork(destinations_of(options))
     pipelines: list[Pipeline] = []
     began = now()
@@ -181,6 +182,27 @@ def ask_in_pipelines(
             totals.closes.update(pipeline.closes)
             left = pipeline.opened - pipeline.closes.total()
             totals.closes.update({Reason.CANCELLED: left} if left else {})
+
+
+def tell_passed_over(plans: Sequence[Plan], options: GetOptions) -> None:
+    """Warn of a proxy of the environment that requests outside a pipeline would go through."""
+    from perdure.client.errors import InvalidURL
+    from perdure.client.proxies import make_routes
+    from perdure.commands.asking import proxies_of
+    from perdure.wire.address import address_text
+
+    routes = make_routes(proxies_of(options), trust_env=True)
+    if routes is None or options.silent or options.unix_socket is not None:
+        return
+    for plan in plans:
+        try:
+            proxy = routes.through(plan.location.origin).proxy
+        except InvalidURL:  # what is not used need not be usable
+            continue
+        if proxy is not None:
+            where = address_text((proxy.host, proxy.port))
+            say(f"perdure: --pipeline goes without the proxy of the environment, {proxy.scheme}://{where}")
+            return
 
 
 def ask_one_in_pipelines(
@@ -256,7 +278,7 @@ def plan_of(wanted: Wanted, options: GetOptions, settings: ClientSettings) -> Pl
         got = wanted.method if wanted.content is None else f"{wanted.method} with content"
         raise CouldNot(f"--pipeline: an idempotent method without content expected, got {got} (9112 §9.3.2)")
     request = request_of(wanted, settings)
-    return Plan(locate(wanted.url), request, settings, options.pipeline or 1, options.max_time)
+    return Plan(locate(wanted.url), request, settings, options.pipeline or 1, options.longest)
 
 
 COMMAND: Final = Command(

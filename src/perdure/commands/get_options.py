@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
 
 from perdure.client.settings import ClientSettings
 from perdure.config import Count, Seconds
 
+Redirects: TypeAlias = Annotated[
+    int, msgspec.Meta(ge=-1, title="NUMBER", description="a number, or -1 for any number,")
+]
 ENVIRONMENT: Final = "environment"
 NO_PROXY: Final = ("none", "")
 
@@ -86,8 +92,8 @@ class GetOptions:
 
     location: bool = field(default=False, metadata=_also("-L"))
     """Follow redirects; credentials stay with the server that they were given for."""
-    max_redirs: Count = 20
-    """Redirects that are followed for one request."""
+    max_redirs: Redirects = 20
+    """Redirects that are followed for one request; -1: any number."""
     output: str | None = field(default=None, metadata=_also("-o", metavar="FILE"))
     """Write the content of the response to a file; "-" is standard output, whatever it is."""
     remote_name: bool = field(default=False, metadata=_also("-O"))
@@ -108,7 +114,7 @@ class GetOptions:
     """Deliver no content of a response with status 400 or above."""
 
     max_time: Seconds | None = field(default=None, metadata=_also("-m"))
-    """The longest that one request may take altogether."""
+    """The longest that one request may take altogether; 0: any time."""
     proxy: str = field(default=ENVIRONMENT, metadata=_also("-x", metavar="URL"))
     """Go through this proxy, http[s]://[USER:PASSWORD@]HOST[:PORT]; "none" or nothing: through none;
     "environment": as http_proxy, https_proxy, all_proxy and no_proxy say."""
@@ -181,6 +187,16 @@ class GetOptions:
     def total(self) -> int:
         """Requests altogether."""
         return self.requests * len(self.url)
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds that one request may take; None for any time."""
+        return self.max_time or None
+
+    @property
+    def most_redirects(self) -> int:
+        """That are followed for one request."""
+        return sys.maxsize if self.max_redirs < 0 else self.max_redirs
 
     @property
     def single(self) -> bool:

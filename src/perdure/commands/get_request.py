@@ -81,7 +81,11 @@ def wanted_of(options: GetOptions, settings: ClientSettings) -> list[Wanted]:
 
 
 def _with_scheme(url: str) -> str:
-    """The URL; http where it names no scheme (curl). Raises CouldNot where it names a unix socket."""
+    """The URL; http where it names no scheme (curl). Raises CouldNot where it can be none."""
+    if url.isdecimal():
+        raise CouldNot(
+            f"URL: http://HOST/... expected, got {url!r} (a switch such as --retry takes no number)"
+        )
     if url.startswith("http+unix:"):
         raise CouldNot(
             f"URL: a unix socket is named by --unix-socket PATH beside http://HOST/..., got {url!r}"

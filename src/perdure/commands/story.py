@@ -10,7 +10,9 @@ The beginning and the end of each connection is told by the pool itself.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from perdure.client.aio import AsyncClient
 from perdure.client.loop_wire import ClientWire
@@ -21,8 +23,12 @@ from perdure.core import ClientConnection
 
 logger = logging.getLogger("perdure.commands")
 
-SECRET = (b"authorization:", b"proxy-authorization:")
+HIDDEN: Final = b"(not shown)"
+SECRET: Final = (b"authorization:", b"proxy-authorization:")
 """Fields whose value is not told."""
+COOKIES: Final = {b"cookie:": 0, b"set-cookie:": 1}
+"""Fields of cookies, whose names are told without their values; how many a field holds, 0 for any number."""
+COOKIE_VALUE: Final = re.compile(rb"=[^;]*")
 
 
 def tell_exchanges(number: int, response: Response) -> None:
@@ -49,7 +55,7 @@ def tell_request(number: int, method: str, response: Message) -> None:
 def tell_head(connection: int, octets: bytes) -> None:
     """The head of a request, as it is sent; `octets` begin with it."""
     head = octets.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    _tell_lines(connection, ">", map(_without_secret, head))
+    _tell_lines(connection, ">", head)
 
 
 def tell_interims(response: Message) -> None:
@@ -88,7 +94,7 @@ def start_line(version: str, status: int, phrase: bytes) -> bytes:
 def _tell_lines(connection: int, direction: str, lines: Iterable[bytes]) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         return
-    for line in lines:
+    for line in map(_without_secret, lines):
         text = line.rstrip(b"\r\n").decode("latin-1")
         if text:
             logger.debug("connection %d: %s %s", connection, direction, text)
@@ -118,5 +124,11 @@ class TalkativeWire(ClientWire):
 
 
 def _without_secret(line: bytes) -> bytes:
+    """A line of a head as it is told: credentials are not, cookies among them."""
     name = line[: line.find(b":") + 1]
-    return name + b" (not shown)" if name.lower() in SECRET else line
+    lowered = name.lower()
+    if lowered in SECRET:
+        return b"%b %b" % (name, HIDDEN)
+    if lowered in COOKIES:
+        return name + COOKIE_VALUE.sub(b"=" + HIDDEN, line[len(name) :].rstrip(b"\r\n"), COOKIES[lowered])
+    return line
