@@ -16,10 +16,12 @@ def pieces(whole: bytes, cuts: list[int]) -> list[bytes]:
     return [whole[start:end] for start, end in itertools.pairwise(places)] or [whole]
 
 
+EACH_LENGTH = "a\x7f\x80é\u07ff\u0800€\ufeff\uffff\U00010000😀\U0010ffff"
+"""The first and the last characters of one, two, three and four octets, a mark of order, and some between."""
 CUTS = st.lists(st.integers(0, 60), max_size=8)
 
 
-@given(st.text(max_size=30), CUTS)
+@given(st.text(EACH_LENGTH, max_size=30), CUTS)
 def test_characters_survive_any_cut(text: str, cuts: list[int]) -> None:
     decoder = TextDecoder("utf-8")
     assert "".join(map(decoder.decode, pieces(text.encode(), cuts))) + decoder.finish() == text

@@ -112,7 +112,7 @@ def test_nothing_behind_a_connect_that_failed_is_read(play: Play) -> None:
         assert await client.receive_all() == b""
         await until(lambda: stage.gateway.registry.closes[Reason.CONNECT_REJECTED] == 1)
 
-    play(scene, kind=Connecting)
+    play(scene, kind=Connecting, linger_idle=0.1)
 
 
 @pytest.mark.row("R168", "R121")

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import pytest
+import trustme
 
 from perdure.client.adapters.httpx import AsyncTransport, Transport
 from perdure.core.pool import Statistics
@@ -57,6 +58,19 @@ class Stage(Protocol):
 
 Scene = Callable[[Stage], Coroutine[Any, Any, None]]
 Perform = Callable[..., None]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One authority is trusted unless a test says otherwise, and it signed nothing here.
+
+    Each transport reads what the system trusts: 150 certificates, a twentieth of a second.
+    """
+    path = tmp_path_factory.mktemp("trusted") / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
 
 
 class SyncStage:
