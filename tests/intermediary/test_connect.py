@@ -219,7 +219,7 @@ def test_a_parent_is_asked_for_the_tunnel_with_our_credentials(play_proxy: Play)
     [
         (b"403 No", {}, 403, None),
         (b"503 Later", {}, 503, None),
-        (b"407 Who", {}, 502, b"perdure; error=proxy_configuration_error"),
+        (b"407 Who", {}, 502, b"perdure; error=proxy_configuration_error; received-status=407"),
         (b"407 Who", {"parent_credentials": "client"}, 407, None),
     ],
 )

@@ -8,7 +8,7 @@ RFC 9110 §9.3.6, RFC 9112 §3.2.3, RFC 9931.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from perdure.client.errors import ExchangeError, ProxyRefused
@@ -19,16 +19,17 @@ from perdure.core.fields import gather
 from perdure.core.hopbyhop import strip
 from perdure.intermediary.access import Access
 from perdure.intermediary.client_hop import ClientHop, is_said_of_hops, say_client
-from perdure.intermediary.failures import Row, proxy_status, row_of_error, text_of
+from perdure.intermediary.failures import Row, row_of_error, text_of
 from perdure.intermediary.forwarding import Forwarding, date_line, via_of_response
 from perdure.intermediary.origins import Refused
+from perdure.intermediary.proxy_status import appended, status_line
 from perdure.intermediary.targets import parse_authority, refuse_prohibited
 from perdure.intermediary.tunnel import FarWire
 
 ESTABLISHED: Final = b"Connection established"
 PORT_PROHIBITED: Final = "this proxy opens tunnels to other ports only (9110 §9.3.6)"
 PARENT_WANTS_OTHERS: Final = Row(
-    502, "proxy_configuration_error", "the next proxy wants credentials that this one does not have"
+    502, "proxy_configuration_error", "the parent proxy wants credentials that this one does not have"
 )
 FRAMING: Final = frozenset([b"content-length", b"trailer"])
 
@@ -98,12 +99,23 @@ class Connector:
         if isinstance(error, ProxyRefused) and error.status:
             if error.status != 407 or self._rules.authorization is None:
                 return self._passed_on(error)
-            return self._own(PARENT_WANTS_OTHERS)
+            return self._own(PARENT_WANTS_OTHERS, error.status, error.fields)
         return self._own(row_of_error(error))
 
-    def _own(self, row: Row) -> tuple[Response, bytes]:
-        lines = [proxy_status(row, self._rules.pseudonym), date_line()]
-        return Response(row.status, lines), text_of(row).encode() + b"\n"
+    def _own(
+        self, row: Row, received: int | None = None, fields: Iterable[FieldLine] = ()
+    ) -> tuple[Response, bytes]:
+        before = [line for line in fields if line.lowered == b"proxy-status"]
+        lines = [*appended(before, self._said(row.error, received)), date_line()]
+        return Response(row.status, lines), text_of(row, self._rules.next_hop).encode() + b"\n"
+
+    def _said(self, error: str, received: int | None) -> FieldLine:
+        """Our member of Proxy-Status for what a parent answered."""
+        parent, rules = self.parent, self._rules
+        hop = ""
+        if parent is not None and received is not None and rules.says == "detailed":
+            hop = Origin(parent.scheme, parent.host, parent.port).authority
+        return status_line(rules.pseudonym, error, received, hop)
 
     def _passed_on(self, error: ProxyRefused) -> tuple[Response, bytes]:
         facts = gather(HTTP_11, False, error.fields)
@@ -112,4 +124,6 @@ class Connector:
             line for line in strip(error.fields, facts) if line.lowered not in FRAMING
         ]
         said = [*lines, via_of_response(received, self._rules)]
+        if self._rules.says != "errors":
+            said = appended(said, self._said("", error.status))
         return Response(error.status, said, received.reason_phrase), error.content

@@ -17,6 +17,9 @@ from perdure.core.writer import PHRASES
 from perdure.intermediary.proxy_status import status_line
 from perdure.wire.errors import AddressProhibited, CertificateRefused, NameNotFound, TlsFailed, WireError
 
+ORIGIN: Final = "the origin"
+"""How the sentences call whoever is asked."""
+
 
 class Row(NamedTuple):
     """How one failure is answered."""
@@ -104,6 +107,10 @@ def proxy_status(row: Row, pseudonym: bytes) -> FieldLine:
     return status_line(pseudonym, row.error)
 
 
-def text_of(row: Row) -> str:
-    """The content of an answer: status, phrase, what failed. Addresses of origins are not told."""
-    return f"{row.status} {PHRASES.get(row.status, b'').decode()}: {row.sentence}"
+def text_of(row: Row, next_hop: str = ORIGIN) -> str:
+    """The content of an answer: status, phrase, what failed. Addresses of origins are not told.
+
+    Args:
+        next_hop: what is asked, in words, where that is not the origin (`forwarding.Forwarding.next_hop`).
+    """
+    return f"{row.status} {PHRASES.get(row.status, b'').decode()}: {row.sentence.replace(ORIGIN, next_hop)}"

@@ -33,6 +33,7 @@ from perdure.core.heads import authority, origin_form
 from perdure.core.hopbyhop import strip, strip_trailers
 from perdure.core.writer import block
 from perdure.intermediary.client_hop import ClientHop, Spoken, is_said_of_hops, say_client
+from perdure.intermediary.failures import ORIGIN
 from perdure.intermediary.proxy_status import Said, status_line
 from perdure.server.proxied import Senders
 from perdure.wire.clock import http_date, wall_clock
@@ -115,6 +116,11 @@ class Forwarding:
         self.authorization = authorization
         self.upgrade = frozenset(upgrade)
         self.may_remember = host == "keep" and on_request is None
+
+    @property
+    def next_hop(self) -> str:
+        """What is asked, in words for a person."""
+        return "the parent proxy" if self.absolute else ORIGIN
 
 
 # Requests

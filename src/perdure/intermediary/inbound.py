@@ -236,7 +236,7 @@ class GatewayConnection(InboundConnection):
         lines = [said or self._proxy_status(row), *fields]
         if row.status == 503:
             lines.append(RETRY_AFTER)
-        self.refuse(row.status, text_of(row), lines)
+        self.refuse(row.status, text_of(row, self._shared.rules.next_hop), lines)
 
     def _proxy_status(self, row: Row) -> FieldLine:
         return proxy_status(row, self._shared.rules.pseudonym)

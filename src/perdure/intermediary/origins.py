@@ -96,7 +96,7 @@ class OriginServer:
         self.old = False
 
     def __str__(self) -> str:
-        return str(self.key)
+        return f"parent proxy {self.key}" if self.rules.absolute else str(self.key)
 
 
 class Destinations(Protocol):

@@ -21,7 +21,6 @@ from perdure.core.writer import block
 from perdure.intermediary.access import Access
 from perdure.intermediary.connect import PARENT_WANTS_OTHERS, Connector
 from perdure.intermediary.credentials import Credentials
-from perdure.intermediary.failures import proxy_status
 from perdure.intermediary.forwarding import Forwarding, RequestHook, ResponseHook
 from perdure.intermediary.hooks import load_hook
 from perdure.intermediary.origin_settings import OriginSettings
@@ -31,6 +30,7 @@ from perdure.intermediary.outbound import OriginConnection, OriginWire
 from perdure.intermediary.passwords import read_users
 from perdure.intermediary.proxied import ProxyConnection, ProxyShared
 from perdure.intermediary.proxy_settings import ProxySettings, split_proxy_settings
+from perdure.intermediary.proxy_status import appended, next_hop_of, status_line
 from perdure.intermediary.statistics import ProxyStatistics, statistics_of
 from perdure.intermediary.targets import Targets
 from perdure.intermediary.tunnel import FarWire
@@ -62,12 +62,17 @@ class ParentWire(OriginWire):
 
     def forward(self, response: Response) -> Response:
         """As of `OriginWire`; but that our credentials are refused is not the client's fault."""
-        forwarded = super().forward(response)
+        forwarded, rules = super().forward(response), self._rules
         if response.status != PROXY_AUTHENTICATION_REQUIRED:
             return forwarded
         self._remembered = None  # that is what the parent said, and not what the client is told
-        lines = [line for line in forwarded.fields if not line.lowered.startswith(b"proxy-authenticat")]
-        lines.append(proxy_status(PARENT_WANTS_OTHERS, self._rules.pseudonym))
+        lines = list(forwarded.fields)
+        if rules.says != "errors":
+            lines.pop()  # our member, which says more here
+        lines = [line for line in lines if not line.lowered.startswith(b"proxy-authenticat")]
+        hop = next_hop_of(self.entry.origin) if rules.says == "detailed" else ""
+        error = PARENT_WANTS_OTHERS.error
+        lines = appended(lines, status_line(rules.pseudonym, error, response.status, hop))
         facts = gather(HTTP_11, False, lines)
         own = Response(PARENT_WANTS_OTHERS.status, lines, facts=facts, end=response.end)
         own.block = block(lines)

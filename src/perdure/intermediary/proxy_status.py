@@ -12,6 +12,7 @@ RFC 9209 §2.1 (parameters), §2.3 (error types); RFC 8941 §4.1.6 (strings).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from perdure.client.urls import Origin
@@ -36,6 +37,16 @@ def status_line(
     if details:
         parts.append(b"details=" + _string(details))
     return make_line(b"Proxy-Status", b"; ".join(parts))
+
+
+def appended(lines: Sequence[FieldLine], own: FieldLine) -> list[FieldLine]:
+    """The lines of a response with our member as the last of the one list of its Proxy-Status.
+
+    RFC 9209 §2 (who is closest to the user comes last), RFC 9110 §5.3 (lines of one list).
+    """
+    said = [line.value for line in lines if line.lowered == own.lowered and line.value]
+    others = [line for line in lines if line.lowered != own.lowered]
+    return [*others, make_line(own.name, b", ".join([*said, own.value]))]
 
 
 def _string(text: str) -> bytes:
