@@ -8,6 +8,7 @@ no head may be remembered; "relay" copies octets with the same event loop, one c
 
     repeats   CPU of a GET whose head is the one before
     differs   CPU of a GET whose target and one field are new each time
+    answers   the same, and Date, ETag and length of the answer are new each time, too
     1 GiB     one download: octets a second by the clock, and CPU; perdure, haproxy, nginx, relay
     idle      perdure alone: CPU of a GET with 5,000 idle connections beside none, memory of each
 
@@ -33,7 +34,8 @@ from bench.gateways import load
 from bench.gateways.load import GATEWAY, GIBIBYTE, OTHERS, Cost, cpu_seconds, free_port, running
 from bench.gateways.subjects import NAMES, command_of
 
-CASES = ("repeats", "differs", "1 GiB", "idle")
+GETS = ("repeats", "differs", "answers")
+CASES = (*GETS, "1 GiB", "idle")
 LARGE_FOR = ("perdure", "haproxy", "nginx", "relay")
 IDLE_CONNECTIONS = 5000
 Figures = dict[tuple[str, str], list[float]]
@@ -41,7 +43,7 @@ Figures = dict[tuple[str, str], list[float]]
 
 
 def requests(name: str, origin: int, seconds: int, cases: list[str], folder: Path, into: Figures) -> None:
-    """Measure the two kinds of GET of one gateway."""
+    """Measure kinds of GET that one gateway asks of one origin."""
     port = free_port()
     command = command_of(name, port, origin, folder)
     if command is None:
@@ -49,7 +51,7 @@ def requests(name: str, origin: int, seconds: int, cases: list[str], folder: Pat
     with running(command, GATEWAY, port, folder) as process:
         load.ask(port, 1, False, folder)
         for case in cases:
-            found = load.cost(process, port, seconds, case == "differs", folder)
+            found = load.cost(process, port, seconds, case != "repeats", folder)
             into[case, name].append(found.microseconds)
             into[f"{case}, GET/s", name].append(found.rate)
 
@@ -97,16 +99,19 @@ def measure(options: argparse.Namespace, folder: Path) -> Figures:
     for name in [name for name in names if command_of(name, 1, 1, folder) is None]:
         print(f"left out, not installed: {name}")
         names.remove(name)
-    small, big = free_port(), free_port()
+    small, various, big = free_port(), free_port(), free_port()
     origin = [sys.executable, "-m", "bench.gateways.origin"]
     with (
         running([*origin, "small", str(small)], OTHERS, small, folder),
+        running([*origin, "various", str(various)], OTHERS, various, folder),
         running([*origin, "large", str(big)], OTHERS, big, folder),
     ):
         for _ in range(options.rounds):
             for name in names:
-                if gets := [case for case in cases if case in CASES[:2]]:
+                if gets := [case for case in cases if case in GETS[:2]]:
                     requests(name, small, options.seconds, gets, folder, into)
+                if "answers" in cases:
+                    requests(name, various, options.seconds, ["answers"], folder, into)
                 if "1 GiB" in cases and name in LARGE_FOR:
                     large(name, big, folder, into)
             if "idle" in cases and "perdure" in names:

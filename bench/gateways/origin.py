@@ -1,6 +1,7 @@
-"""What the gateways ask: the same small answer to every request, or as many octets as the target says.
+"""What the gateways ask: the same small answer to every request, others in turn, or so many octets.
 
 python -m bench.gateways.origin small PORT
+python -m bench.gateways.origin various PORT     5,000 small answers in turn, whose heads all differ
 python -m bench.gateways.origin large PORT       GET /1073741824: so many octets, by sendfile(2)
 """
 
@@ -19,6 +20,14 @@ RESPONSE = (
     b'Content-Type: text/plain\r\nETag: "5f3e"\r\nCache-Control: max-age=60\r\n'
     b"Content-Length: 100\r\n\r\n" + b"x" * 100
 )
+VARIOUS = [
+    b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:%02d:%02d GMT\r\nServer: origin\r\n"
+    b'Content-Type: text/plain\r\nETag: "%x-%x"\r\nCache-Control: max-age=60\r\n'
+    b"Content-Length: %d\r\n\r\n"
+    % (number // 60 % 60, number % 60, number, 5000 - number, 100 + number % 50)
+    + b"x" * (100 + number % 50)
+    for number in range(5000)
+]
 PIECE = 1 << 24
 """Octets of the file that a large answer repeats."""
 
@@ -37,9 +46,21 @@ class Small(asyncio.Protocol):
             self.transport.write(RESPONSE * count)  # type: ignore[attr-defined]  # asyncio's own type
 
 
-async def serve_small(port: int) -> None:
+class Various(Small):
+    """Answers every head with the next of many answers."""
+
+    count = 0
+
+    def data_received(self, octets: bytes) -> None:
+        """Answer each head."""
+        for _ in range(octets.count(b"\r\n\r\n")):
+            Various.count += 1
+            self.transport.write(VARIOUS[Various.count % len(VARIOUS)])  # type: ignore[attr-defined]
+
+
+async def serve(kind: type[Small], port: int) -> None:
     """Answer until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(Small, "127.0.0.1", port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(kind, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
@@ -74,4 +95,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "large":
         serve_large(int(sys.argv[2]))
     else:
-        run(serve_small(int(sys.argv[2])))
+        run(serve(Various if sys.argv[1] == "various" else Small, int(sys.argv[2])))

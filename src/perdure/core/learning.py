@@ -16,13 +16,13 @@ A server that restarts also closes idle connections, at any age, and must not en
 for ten minutes. So a close is not believed as a limit if a connection of the origin outlived
 that age recently, or if others were closed at the same moment at other ages: a timer has one
 age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
-age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age.
+age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age, of two moments.
 
-Whoever may not fail asks `caution`, which believes every close: a promise is worth no more. But one at an
-age that can be no limit was a *sudden* end. Where connections were seen to live on, for `proof_limit`, it
-is heeded for a second, and for twice as long with every moment of its kind in memory. So a restart is
-over soon, while a server that ends connections as it likes is asked less and less often what no server
-may be asked twice.
+Whoever may not fail asks `caution`, which believes every close: a promise is worth no more. But an end
+of a moment with many ages, or at an age at which no timer ends anything, was a *sudden* one. Where
+connections were seen to live on, for `proof_limit`, it is heeded for a second, and for twice as long with
+every moment of its kind, up to ten minutes, until none came for twenty. So a restart is over soon, while
+a server that ends connections as it likes is hardly asked what no server may be asked twice.
 
 RFC 9112 §9.5 (servers close idle connections whenever they like), §9.3.1.
 """
@@ -46,6 +46,10 @@ SHORTEST_LIMIT_SECONDS: Final = 0.1
 """A close at a younger age is never an idle limit: a restart, or an end that was not announced."""
 PATIENCE_SECONDS: Final = 1.0
 """How long the first sudden end is heeded."""
+MOST_MOMENTS: Final = 11
+"""Of sudden ends, after which patience no longer grows: it is longer than the memory."""
+CALM_SECONDS: Final = 2 * REMEMBERED_SECONDS
+"""After so long without a sudden end the next one is the first."""
 RENEWED_FACTOR: Final = 1.5
 """How far above its own age a survival renews an older proof: what jitter of users' timers needs."""
 SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
@@ -53,13 +57,26 @@ SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
 
 
 class _Close:
-    __slots__ = ("at", "believed", "idle_seconds", "sudden")
+    """Ends in one moment, at about the same age.
 
-    def __init__(self, at: float, idle_seconds: float, believed: bool, sudden: bool) -> None:
+    Attributes:
+        at: when the first came; `idle_seconds`: the least of their ages.
+        usual: a timer may have that age; `mixed`: others ended in that moment at other ages.
+        believed: as a limit.
+    """
+
+    __slots__ = ("at", "believed", "idle_seconds", "mixed", "usual")
+
+    def __init__(self, at: float, idle_seconds: float, usual: bool) -> None:
         self.at = at
         self.idle_seconds = idle_seconds
-        self.believed = believed
-        self.sudden = sudden
+        self.usual = usual
+        self.mixed = self.believed = False
+
+    @property
+    def sudden(self) -> bool:
+        """True if that was no timer."""
+        return self.idle_seconds < SHORTEST_LIMIT_SECONDS or (self.mixed and not self.usual)
 
 
 class Learning:
@@ -70,12 +87,14 @@ class Learning:
     """
 
     __slots__ = (
-        "_caution", "_closes", "_moments", "_proof_limit", "_survivals", "latest_limit", "valid_until",
+        "_caution", "_closes", "_moment_at", "_moments", "_proof_limit", "_sudden_at", "_survivals",
+        "latest_limit", "valid_until",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._closes: deque[_Close] = deque(maxlen=REMEMBERED_CLOSES)
-        self._moments: deque[float] = deque(maxlen=REMEMBERED_CLOSES)  # of sudden ends
+        self._moments = 0  # of sudden ends; when the latest began, and when the last such end came
+        self._moment_at = self._sudden_at = -math.inf
         self._survivals: deque[tuple[float, float]] = deque()  # (at, age): later ones are shorter
         self.latest_limit = math.inf
         self._caution = self._proof_limit = math.inf
@@ -90,23 +109,32 @@ class Learning:
             witnessed: the end itself was seen, and at once: until shortly before it lived. Whether it was
                 seen at once depends on the machine; so one short age is no proof, before it is seen again.
         """
-        usual = self._may_be_a_limit(idle_seconds, now)
-        believed = usual and idle_seconds >= self.proven(now)
-        moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
-        if any(_unlike(close.idle_seconds, idle_seconds) for close in moment):
-            believed = False
-            for close in moment:
-                close.believed = False
-        self._closes.append(_Close(now, idle_seconds, believed, sudden=not usual))
-        if not usual and not (self._moments and now - self._moments[-1] <= SAME_MOMENT_SECONDS):
-            self._moments.append(now)
+        close = self._note_close(idle_seconds, now)
+        close.believed = close.usual and not close.mixed and idle_seconds >= self.proven(now)
+        if close.sudden:
+            self._note_sudden(now)
         self._recall(now)
         lived = FRACTION * idle_seconds
         longer = [kept for kept in self._survivals if kept[1] > lived]
         if longer:
             self._survivals = deque(kept for kept in self._survivals if kept[1] <= lived)
-        if longer or (witnessed and usual):
+        if longer or (witnessed and close.usual):
             self._note_survival(lived, now)
+
+    def _note_close(self, idle_seconds: float, now: float) -> _Close:
+        """Add an end to those of its moment and age, or as the first of them."""
+        moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
+        alike = [close for close in moment if not _unlike(close.idle_seconds, idle_seconds)]
+        if alike:
+            close = alike[0]
+            close.idle_seconds = min(close.idle_seconds, idle_seconds)
+        else:
+            close = _Close(now, idle_seconds, self._may_be_a_limit(idle_seconds, now))
+            self._closes.append(close)
+        if len(moment) > len(alike):
+            for other in (close, *moment):
+                other.mixed, other.believed = True, False
+        return close
 
     def _may_be_a_limit(self, idle_seconds: float, now: float) -> bool:
         """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice.
@@ -115,13 +143,20 @@ class Learning:
         """
         if idle_seconds >= USUAL_LIMIT_SECONDS:
             return True
-        if idle_seconds < SHORTEST_LIMIT_SECONDS:
-            return False
-        earlier = [close for close in self._closes if now - close.at > SAME_MOMENT_SECONDS]
-        alike = [close for close in earlier if not _unlike(close.idle_seconds, idle_seconds)]
-        for close in alike:
-            close.sudden = False
-        return bool(alike)
+        return idle_seconds >= SHORTEST_LIMIT_SECONDS and any(
+            not close.mixed
+            and now - close.at > SAME_MOMENT_SECONDS
+            and not _unlike(close.idle_seconds, idle_seconds)
+            for close in self._closes
+        )
+
+    def _note_sudden(self, now: float) -> None:
+        if now - self._sudden_at >= CALM_SECONDS:
+            self._moments = 0
+        if now - self._moment_at > SAME_MOMENT_SECONDS:
+            self._moments = min(self._moments + 1, MOST_MOMENTS)
+            self._moment_at = now
+        self._sudden_at = now
 
     def saw_survival(self, idle_seconds: float, now: float) -> None:
         """Note that a connection was alive after it had lain idle so long."""
@@ -171,7 +206,7 @@ class Learning:
         closes = self._closes
         while closes and now - closes[0].at >= REMEMBERED_SECONDS:
             closes.popleft()
-        calm_at = self._calm_at(now)
+        calm_at = self._calm_at()
         heeded = (close.idle_seconds for close in closes if not close.sudden or now < calm_at)
         self._proof_limit = FRACTION * min(heeded, default=math.inf)
         self._caution = FRACTION * min((close.idle_seconds for close in closes), default=math.inf)
@@ -181,13 +216,12 @@ class Learning:
         if now < calm_at < self.valid_until:
             self.valid_until = calm_at
 
-    def _calm_at(self, now: float) -> float:
-        """When the sudden ends in memory are no longer heeded."""
-        moments = self._moments
-        while moments and now - moments[0] >= REMEMBERED_SECONDS:
-            moments.popleft()
-        return moments[-1] + PATIENCE_SECONDS * 2 ** (len(moments) - 1) if moments else -math.inf
+    def _calm_at(self) -> float:
+        """When the last sudden end is no longer heeded."""
+        return self._sudden_at + PATIENCE_SECONDS * 2.0 ** (self._moments - 1)
 
 
 def _unlike(one: float, other: float) -> bool:
+    if one < SHORTEST_LIMIT_SECONDS > other:
+        return False
     return one > SAME_AGE_FACTOR * other or other > SAME_AGE_FACTOR * one

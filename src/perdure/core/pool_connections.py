@@ -13,6 +13,7 @@ RFC 9112 §9.5.
 from __future__ import annotations
 
 import heapq
+import math
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
@@ -22,6 +23,7 @@ from perdure.core.pool_entries import (
     CLOSED,
     IDLE,
     LEASED,
+    PROVEN,
     Action,
     Close,
     Entry,
@@ -66,7 +68,11 @@ class Connections(ABC, Generic[Handle]):
         while home.idle:
             entry = home.candidate(need)
             if now < entry.idle_deadline:
-                return entry if home.suits(entry, need, now) else None
+                if not home.suits(entry, need, now):
+                    return None
+                if need is PROVEN:
+                    home.spared_until = math.inf  # what was waited for has come: the next wait is a first one
+                return entry
             self._end_idle(home, entry, now)
         return None
 

@@ -154,11 +154,9 @@ class Origin(Generic[Handle]):
         reach = now - entry.idle_since + margin
         if now + margin >= entry.idle_deadline:
             return False
-        promised = entry.hint_timeout is not None and reach < self.learning.caution(now)
-        if not promised and reach >= min(self.learning.proof_limit(now), self.proven(now)):
-            return False
-        self.spared_until = math.inf  # what was waited for has come: the next time is a first one again
-        return True
+        if entry.hint_timeout is not None and reach < self.learning.caution(now):
+            return True
+        return reach < min(self.learning.proof_limit(now), self.proven(now))
 
     def margin(self, entry: Entry[Handle]) -> float:
         """Seconds to stay below a limit, so that a request arrives before a close leaves."""
