@@ -92,10 +92,16 @@ def test_a_silent_address_does_not_hold_up_the_next(
         stream = (socket.SOCK_STREAM, 6, "")
         found = [(socket.AF_INET, *stream, (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        began = now()
-        wire = BlockingNetwork().dial("origin.test", port, timeout=LIMIT_SECONDS, happy_eyeballs=0.05)
-        assert now() - began < 0.9, "the kernel repeats a SYN after one second"
-        assert wire.peer_address == ("127.0.0.1", port)
-        wire.close()
+
+        def seconds_of_dialling() -> float:
+            began = now()
+            wire = BlockingNetwork().dial("origin.test", port, timeout=LIMIT_SECONDS, happy_eyeballs=0.05)
+            took = now() - began
+            assert wire.peer_address == ("127.0.0.1", port)
+            wire.close()
+            return took
+
+        # The kernel repeats a SYN after one second; a busy machine may stand still as long, but not always.
+        assert any(seconds_of_dialling() < 0.9 for _ in range(5))
         for filler in fillers:
             filler.close()

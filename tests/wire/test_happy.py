@@ -39,15 +39,20 @@ def test_a_name_is_tried_on_all_its_addresses(
             if first == "silent":
                 full.bind(("127.0.0.2", port))
                 fillers = fill(full)
-            began = network.now()
-            client = await network.dial(RawPeer, "origin.test", port, timeout=5.0, happy_eyeballs=0.05)
-            assert network.now() - began < 0.9, "the kernel repeats a SYN after one second"
-        assert client.peer_address == ("127.0.0.1", port)
-        client.abort()
+            for _ in range(5):  # a busy machine may stand still for a second, but not each time
+                began = network.now()
+                client = await network.dial(RawPeer, "origin.test", port, timeout=5.0, happy_eyeballs=0.05)
+                took = network.now() - began
+                assert client.peer_address == ("127.0.0.1", port)
+                client.abort()
+                await (await listener.accept()).wait_lost()
+                if took < 0.9:
+                    break
+            else:
+                pytest.fail("the kernel repeats a SYN after one second, and that was waited for")
         for filler in fillers:
             filler.close()
         listener.close()
-        await (await listener.accept()).wait_lost()
 
     play_on_sockets(scene)
 

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from perdure.wire.memory import MemoryNetwork
 from perdure.wire.network import Network
 from perdure.wire.sweep import CROWD, CROWDED_TICK_SECONDS, TICK_SECONDS, Sweeper
 from perdure.wire.virtual import run_virtual
@@ -19,8 +20,9 @@ def test_a_deadline_fires_once_reached_and_at_most_a_tick_late(play: Play) -> No
         wire, _ = await joined(network)
         wire.deadline = started = wire.now() + 0.1
         await wire.until("deadline")
-        # A tick is 0.05 s; the rest is the machine's, on real sockets.
-        assert 0 <= wire.now() - started < 0.5
+        # On real sockets the machine may be late as well.
+        late = TICK_SECONDS if isinstance(network, MemoryNetwork) else TICK_SECONDS + 5.0
+        assert 0 <= wire.now() - started <= late + 0.001
         wire.abort()
 
     play(scene)
