@@ -61,7 +61,7 @@ ANY = ("--bind", "127.0.0.1:0")
         (["serve", "--idle-timeout", "fast"], r'--idle-timeout: a number of seconds expected, got "fast"'),
         (["serve", "--announce", "x"], r'--announce: one of "always", "http10", "never" expected, got "x"'),
         (["serve", "--workers", "0"], r'--workers: a number, at least 1, expected, got "0"'),
-        (["serve", "--bind", "8000"], r"bind address: expected HOST:PORT or unix:PATH, got '8000'"),
+        (["serve", "--bind", "8000"], r"--bind: expected HOST:PORT or unix:PATH, got '8000'"),
         (["serve", "--tls-key", "k"], r"--tls-key: its certificate expected in tls_cert, got none"),
         (
             ["serve", "--tls-cert", __file__],

@@ -131,7 +131,9 @@ def test_who_leaves_the_proxy_open_to_strangers_is_told(caplog: pytest.LogCaptur
         (["--connect-ports", "https"], "--connect-ports: a port such as 443"),
         (["--parent", "http://u:secret@a/b"], "--parent: http://HOST:PORT"),
         (["--parent", "foo"], "--parent: its port expected too, as in foo:3128, got 'foo'"),
-        (["--bind", "8080"], "bind address: expected HOST:PORT"),
+        (["--bind", "8080"], "--bind: expected HOST:PORT"),
+        (["--bind", ":3128", "--bind", ":"], "--bind: expected HOST:PORT or unix:PATH, got ':'"),
+        (["--bind", ":3128", "--tls-cert", "absent.pem"], "--tls-cert: certificate file absent.pem: no such"),
         (["--forwarded", "x"], "--forwarded: one of"),
     ],
 )

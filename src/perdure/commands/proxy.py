@@ -43,7 +43,10 @@ def run(manner: Manner, read: Read) -> int:
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # where hooks are looked for, as applications are
-    warn_of_strangers(options.bind, read()[1].auth)
+
+    def check(parts: tuple[Any, ...]) -> None:
+        """Once all else is in order."""
+        warn_of_strangers(parts[0].bind, parts[1].auth)
 
     def make(sockets: Sequence[BoundSocket] | None, parts: tuple[Any, ...]) -> Proxy:
         options = parts[0]
@@ -55,13 +58,13 @@ def run(manner: Manner, read: Read) -> int:
             **PROXY.names(parts[1:]),
         )
 
-    return run_server(manner, read, make, what="forward proxy")
+    return run_server(manner, read, make, what="forward proxy", check=check)
 
 
 def warn_of_strangers(binds: Sequence[str], users: Sequence[str]) -> None:
     """Say so where anybody who reaches an address may use the proxy."""
     for bind in () if users else binds:
-        if ":" in bind and not bind.startswith(("127.", "[::1]:", "localhost:", "unix:")):
+        if not bind.startswith(("127.", "[::1]:", "localhost:", "unix:")):
             logger.warning("%s: whoever reaches it may use this proxy: no --auth was given", bind)
 
 

@@ -138,11 +138,23 @@ def read_checked(read: Read, check: Callable[[tuple[Any, ...]], None]) -> tuple[
     """Read, and look at the parts as one. Raises ConfigError."""
     parts = read()
     try:
+        check_addresses(parts[0])
         check_certificate(parts[0])
         check(parts)
     except ValueError as error:
         raise ConfigError(read.located(str(error))) from error
     return parts
+
+
+def check_addresses(options: Listening) -> None:
+    """Read where to listen, before anything is said or done. Raises ValueError, beginning with the key."""
+    from perdure.wire.address import parse_bind
+
+    for bind in options.bind:
+        try:
+            parse_bind(bind)
+        except ValueError as error:
+            raise ValueError(f"bind: {str(error).partition(': ')[2]}") from error
 
 
 def check_certificate(options: Listening) -> None:
