@@ -16,6 +16,7 @@ from tests.intermediary.conftest import OK, Play, Stage, answer, until
 from tests.intermediary.heads import PLAIN
 
 
+@pytest.mark.slow
 @pytest.mark.row("R108")
 def test_so_many_lie_idle_before_the_first_request_and_beside_those_in_use(play: Play) -> None:
     async def scene(stage: Stage) -> None:
