@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from perdure.core import Reason
 from perdure.wire.raw import RawPeer
 from tests.intermediary.conftest import OK, Play, Stage, answer, status, value, values
 
@@ -137,6 +138,70 @@ def test_pipelined_heads_that_repeat_are_answered_in_their_order(play: Play) -> 
             await inner.receive_until(b"\r\n\r\n")
             inner.send(DATED + b"%02d" % number)
         assert [(await answer(client))[1] for _ in range(3)] == [b"00", b"01", b"02"]
+
+    play(scene)
+
+
+def dated(*lines: bytes, content: bytes = b"ok", start: bytes = b"200 OK") -> bytes:
+    """A response that may be remembered, with these lines behind its Date."""
+    rest = b"".join([line + b"\r\n" for line in lines])
+    date = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+    return b"HTTP/1.1 %b\r\n%b%bContent-Length: %d\r\n\r\n%b" % (start, date, rest, len(content), content)
+
+
+def test_answers_that_differ_in_values_and_length_reach_each_client_as_they_are(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        one, inner, _ = await stage.asked(get(b"one"))
+        inner.send(dated(b'ETag: "0"'))
+        await answer(one)
+        other = await stage.client()
+        for number in range(1, 9):
+            for client, name in ((one, b"one"), (other, b"two")):
+                content = name * number
+                response = dated(b'ETag: "%d"' % number, content=content)
+                _, back, received = await exchange(client, inner, get(name), response)
+                assert (value(back, b"etag"), received) == (b'"%d"' % number, content)
+                assert values(back, b"via") == [b"1.1 perdure"]
+        assert len(stage.origin.peers) == 1
+
+    play(scene)
+
+
+@pytest.mark.row("R173", "R174")
+def test_hint_of_an_answer_that_is_like_the_one_before_is_honoured_and_goes_no_further(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one"))
+        inner.send(dated(b"Connection: keep-alive", b"Keep-Alive: timeout=9, max=3"))
+        await answer(client)
+        for left in (2, 1, 0):
+            hint = b"Keep-Alive: timeout=9, max=%d" % left
+            response = dated(b"Connection: keep-alive", hint)
+            _, back, _ = await exchange(client, inner, get(b"one"), response)
+            assert b"timeout=9" not in back
+        await inner.receive_all()
+        client.send(get(b"one"))
+        fresh = await stage.origin.accept()
+        await fresh.receive_until(b"\r\n\r\n")
+        fresh.send(OK)
+        assert status((await answer(client))[0]) == 200
+        assert stage.gateway.statistics().origins.closes[Reason.HINT_MAX] == 1
+
+    play(scene)
+
+
+def test_challenge_for_the_connection_is_found_though_the_answer_is_like_the_one_before(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked(get(b"one"))
+        inner.send(dated(b"WWW-Authenticate: Basic", start=b"401 Unauthorized"))
+        await answer(client)
+        await exchange(
+            client, inner, get(b"one"), dated(b"WWW-Authenticate: NTLM", start=b"401 Unauthorized")
+        )
+        other = await stage.client()
+        other.send(get(b"two"))
+        fresh = await stage.origin.accept()
+        await fresh.receive_until(b"\r\n\r\n")
+        assert len(stage.origin.peers) == 2
 
     play(scene)
 

@@ -16,11 +16,12 @@ from typing import Final, NamedTuple
 from perdure.core.connection import Connection
 from perdure.core.events import Data, Event, Request, Response
 from perdure.core.fields import Facts
-from perdure.core.framing import FramingKind
+from perdure.core.framing import Framing, FramingKind
 from perdure.core.limits import Limits
 from perdure.core.persistence import NextHop, Role
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
+from perdure.core.response_likeness import MOST_HEAD_OCTETS, LikeResponse, LikeResponses
 from perdure.core.states import State
 from perdure.core.terms import Terms
 
@@ -126,12 +127,38 @@ class ClientRepeats(Connection):
             return None
         if not self._is_like(before):
             return None
-        self.reason = before.reason
-        self.response_framing = response.framing
+        self._end_exchange(before.reason, response.framing)
+        return content
+
+    def hear_like(self, octets: bytes, likeness: LikeResponses) -> tuple[LikeResponse, bytes] | None:
+        """As `hear_again`, of a head that is like the earlier one.
+
+        Args:
+            likeness: made of the response that came of the earlier head.
+
+        Returns:
+            The response as it goes on, and its content; None as there.
+
+        RFC 9112 §9.2, §9.3 (bench/bench_forward.py).
+        """
+        before = self._before
+        if before is None or before.response is not likeness.received:
+            return None
+        if self._limits.max_line < MOST_HEAD_OCTETS:  # then each line has to be measured
+            return None
+        if self.own_state is not _DONE or self.half_closed or not self._is_like(before):
+            return None
+        taken = likeness.take(octets)
+        if taken is not None:
+            self._end_exchange(before.reason, likeness.framing)
+        return taken
+
+    def _end_exchange(self, reason: Reason, framing: Framing) -> None:
+        self.reason = reason
+        self.response_framing = framing
         self.exchanges += 1
         self._outstanding.clear()
         self.own_state = _IDLE
-        return content
 
     def receive_again(self, octets: bytes) -> tuple[Response, bytes] | None:
         """As `hear_again`, where the last response will do: its head, and the content of this one."""

@@ -29,14 +29,14 @@ from perdure.core import (
     Response,
     State,
 )
-from perdure.core.keepalive import NO_HINTS, parse
+from perdure.core.keepalive import NO_HINTS, Hints, parse
 from perdure.core.retry import reason_of_end
-from perdure.intermediary.belongings import CHALLENGES, asks_for_connection
+from perdure.intermediary.belongings import asks_for_connection
 from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import forward_interim, forward_trailers
 from perdure.intermediary.origins import OriginServer
 from perdure.intermediary.outbound import OriginWire
-from perdure.intermediary.remembered import RememberedResponse
+from perdure.intermediary.remembered import CHALLENGES, RememberedResponse
 from perdure.intermediary.shared import Shared
 from perdure.server.gathering import Gathering
 
@@ -110,8 +110,10 @@ class Answer:
             wire.deadline = wire.now() + wire.read_timeout
             wire.resume_reading()
 
-    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
-        """Pass on a whole response with a head that was passed on before; the wire awaits its next request.
+    def said_again(
+        self, remembered: RememberedResponse, said: Response, hints: Hints, content: bytes
+    ) -> None:
+        """Pass on a whole response with a head like one that was passed on; the wire awaits its next request.
 
         As `origin_sent`, without looking at anything again (bench/bench_forward.py).
         """
@@ -129,11 +131,10 @@ class Answer:
         inbound.exchange = None
         if wire.reading_paused:
             wire.resume_reading()
-        hints = remembered.hints
-        reason = wire.protocol.reason or PEER_CLOSED  # it persists, or the head would not have been the same
+        reason = wire.protocol.reason or PEER_CLOSED  # it persists, or the head would not have been like that
         origin.pool.release(wire.entry, reason, hints.timeout, hints.maximum)
-        if not inbound.respond_again(remembered.forwarded, content):
-            self._respond(inbound, remembered.forwarded, content)
+        if not inbound.respond_again(said, content):
+            self._respond(inbound, said, content)
 
     def origin_sent(self, events: list[Event]) -> None:
         """Pass on what the origin sent."""

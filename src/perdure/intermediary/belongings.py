@@ -27,7 +27,6 @@ from perdure.wire.address import Address
 if TYPE_CHECKING:
     from perdure.intermediary.origins import OriginServer
 
-CHALLENGES: Final = frozenset([401, 407])
 CREDENTIALS: Final = frozenset([b"authorization", b"proxy-authorization"])
 _OF_CONNECTIONS: Final = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate)(?:[ \t,]|$)", re.IGNORECASE)
 

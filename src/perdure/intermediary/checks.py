@@ -32,7 +32,7 @@ from perdure.core import (
     State,
     make_line,
 )
-from perdure.core.keepalive import NO_HINTS, parse
+from perdure.core.keepalive import NO_HINTS, Hints, parse
 from perdure.core.pool import Entry
 from perdure.core.retry import reason_of_end
 from perdure.intermediary.health import HealthSettings
@@ -152,10 +152,11 @@ class Check:
                 self._whole(self._response)
                 return
 
-    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
+    def said_again(
+        self, remembered: RememberedResponse, said: Response, hints: Hints, content: bytes
+    ) -> None:
         """The same as a response of which all has come."""
-        wire, hints = self._detach(), remembered.hints
-        pool = self._origin.pool
+        wire, pool = self._detach(), self._origin.pool
         pool.release(wire.entry, wire.protocol.reason or Reason.PEER_CLOSED, hints.timeout, hints.maximum)
         self._judge(remembered.received)
 

@@ -9,12 +9,13 @@ RFC 9112 §9.2 (unasked octets), §9.5 (who ends it), §5.2 (folded lines are re
 from __future__ import annotations
 
 import math
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from perdure.client.loop_pool import LoopPool
 from perdure.client.pooled_wire import PooledWire
 from perdure.core import ClientConnection, Event, Limits, Reason, RemoteViolation, Response, State, Terms
 from perdure.core.heads import was_folded
+from perdure.core.keepalive import Hints
 from perdure.core.reader import Reader
 from perdure.intermediary.forwarding import (
     Forwarding,
@@ -28,6 +29,8 @@ from perdure.wire.handover import hand_over
 from perdure.wire.loop import LoopWire
 
 T = TypeVar("T", bound=LoopWire)
+MOST_UNLIKE: Final = 8
+"""So many responses in a row that are not like the one before, and the next are no longer compared."""
 
 
 class _StrictReader(Reader):
@@ -65,8 +68,17 @@ class Asker(Protocol):
     def origin_sent(self, events: list[Event]) -> None:
         """A part of the response came, or all of it."""
 
-    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
-        """The whole response came, its head being one that came before; the wire awaits its next request."""
+    def said_again(
+        self, remembered: RememberedResponse, said: Response, hints: Hints, content: bytes
+    ) -> None:
+        """The whole response came, its head being one that came before, or like it.
+
+        The wire awaits its next request.
+
+        Args:
+            remembered: what became of the head before; `said` becomes of this one.
+            hints: of the connection.
+        """
 
     def origin_failed(self, reason: Reason, details: str = "") -> None:
         """The connection broke, or what came over it is no response."""
@@ -90,13 +102,14 @@ class OriginWire(PooledWire):
         read_timeout: how long the origin may be silent, in seconds.
     """
 
-    __slots__ = ("_pool", "_remembered", "_rules", "exchange", "protocol", "read_timeout")
+    __slots__ = ("_pool", "_remembered", "_rules", "_unlike", "exchange", "protocol", "read_timeout")
 
     def __init__(self, pool: LoopPool[OriginWire], rules: Forwarding, protocol: OriginConnection) -> None:
         super().__init__(pool.settings.write_timeout)
         self._pool = pool
         self._rules = rules
         self._remembered: RememberedResponse | None = None
+        self._unlike = 0
         self.protocol = protocol
         self.exchange: Asker | None = None
         self.read_timeout = pool.settings.read_timeout
@@ -119,8 +132,15 @@ class OriginWire(PooledWire):
         if remembered is not None and exchange is not None:
             content = self.protocol.hear_again(octets, remembered.received)
             if content is not None:
-                exchange.said_again(remembered, content)
+                exchange.said_again(remembered, remembered.forwarded, remembered.hints, content)
                 return
+            if self._unlike < MOST_UNLIKE:
+                like = remembered.hear_like(self.protocol, octets)
+                if like is not None:
+                    self._unlike = 0
+                    exchange.said_again(remembered, *like)
+                    return
+                self._unlike += 1
         try:
             events = self.protocol.receive(octets)
         except RemoteViolation as violation:

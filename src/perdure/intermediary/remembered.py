@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure.core import HTTP_11, Request, Response
+from perdure.core import HTTP_11, ClientConnection, Request, Response
 from perdure.core.events import LikeRequest
-from perdure.core.keepalive import NO_HINTS, parse
+from perdure.core.keepalive import NO_HINTS, Hints, parse
 from perdure.core.likeness import Likeness
+from perdure.core.response_likeness import LikeResponses
 from perdure.core.saying import Saying, saying_of
 from perdure.intermediary.forwarding import Forwarding, is_copied
 
 NEVER_REMEMBERED: Final = frozenset([101, 408, 426])
 """Statuses that are no mere answer: they switch protocols, or say which to switch to, or that the connection
 was idle too long."""
+
+CHALLENGES: Final = frozenset([401, 407])
 
 
 class RememberedRequest:
@@ -139,7 +142,7 @@ class RememberedResponse:
         old: True if it was HTTP/1.0.
     """
 
-    __slots__ = ("forwarded", "hints", "old", "received")
+    __slots__ = ("_likeness", "forwarded", "hints", "old", "received")
 
     def __init__(self, response: Response, forwarded: Response) -> None:
         self.received = response
@@ -148,6 +151,28 @@ class RememberedResponse:
         values = response.facts.keep_alive
         self.hints = parse(values) if values else NO_HINTS
         forwarded.prepared = {}
+        self._likeness: LikeResponses | None = None
+
+    def hear_like(self, protocol: ClientConnection, octets: bytes) -> tuple[Response, Hints, bytes] | None:
+        """Take a whole response that differs from this one in what may be put into it without a look.
+
+        Returns:
+            What goes to the client, its hints and its content; None where it is another one, or more or less
+            than one: nothing was taken.
+        """
+        likeness = self._likeness
+        if likeness is None:
+            if self.old or self.received.status in CHALLENGES:  # a challenge may be for this connection
+                return None
+            likeness = self._likeness = LikeResponses.of(self.received, self.forwarded, octets)
+            if likeness is None:
+                return None
+        heard = protocol.hear_like(octets, likeness)
+        if heard is None:
+            return None
+        response, content = heard
+        values = likeness.keep_alive
+        return response, parse(values) if values else NO_HINTS, content
 
     def forward(self, response: Response) -> Response | None:
         """The response as it goes to the client; None if its head is another."""

@@ -33,6 +33,7 @@ from perdure.core import (
 )
 from perdure.core.fields import UPGRADE
 from perdure.core.hopbyhop import strip
+from perdure.core.keepalive import Hints
 from perdure.intermediary.exchange import Exchange
 from perdure.intermediary.failures import row_of
 from perdure.intermediary.forwarding import Forwarding, call_hook, forward_interim, via_of_response
@@ -96,10 +97,12 @@ class UpgradeExchange(Exchange):
         if protocol.waiting_octets or protocol.peer_state is not State.DONE:  # what is behind is yet to come
             protocol.end_after_exchange(Reason.UPGRADE_REJECTED)
 
-    def said_again(self, remembered: RememberedResponse, content: bytes) -> None:
+    def said_again(
+        self, remembered: RememberedResponse, said: Response, hints: Hints, content: bytes
+    ) -> None:
         """As `Answer.said_again`."""
         self._guard()
-        super().said_again(remembered, content)
+        super().said_again(remembered, said, hints, content)
 
     def _begin(self, response: Response) -> None:
         self._guard()
