@@ -95,7 +95,9 @@ def test_routes_of_the_file_lead_where_they_say_and_change_at_a_hangup(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_faulty_route_changes_nothing_at_a_hangup(tmp_path: Path, workers: str) -> None:
+def test_faulty_route_changes_nothing_at_a_hangup_and_a_good_one_is_told(
+    tmp_path: Path, workers: str
+) -> None:
     config = tmp_path / "perdure.toml"
     with serving("serve", ECHO, folder=TOP) as origin:
         good = f'[gateway]\n[[gateway.routes]]\npath = "/a"\nto = ["{origin.url}"]\n'
@@ -106,8 +108,14 @@ def test_faulty_route_changes_nothing_at_a_hangup(tmp_path: Path, workers: str) 
             for _ in range(20):
                 with contextlib.closing(Asking(gateway.url)) as client:
                     assert client.status("/a") == 200
+            config.write_text(
+                good + f'[[gateway.routes]]\npath = "/b"\nto = ["{origin.url}"]\n', encoding="utf-8"
+            )
+            gateway.process.send_signal(signal.SIGHUP)
+            told = told_until(gateway, "reloaded").splitlines()
             gateway.end()
-    assert 'gateway.routes[1].path: one expected as it is sent, as in "/api", got ' in gateway.told
+    assert 'gateway.routes[1].path: one expected as it is sent, as in "/api", got ' in told[0]
+    assert told[1:] == [f"reloaded {config}: 2 routes"]
 
 
 def test_unusable_files_are_told_by_file_and_key_at_the_start(perdure: Perdure, tmp_path: Path) -> None:

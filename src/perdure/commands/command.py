@@ -20,20 +20,24 @@ from perdure.config import ConfigError, Section, Setting, read_file
 
 
 class Read:
-    """Reads the settings of a command: the file, anew each time, and the flags over it."""
+    """Reads the settings of a command: the file, anew each time, and the flags over it.
+
+    Attributes:
+        file: of --config; None where there is none.
+    """
 
     def __init__(
         self, section: Section, sections: Sequence[Section], file: Path | None, flags: Mapping[str, Any]
     ) -> None:
         self._section = section
         self._sections = sections
-        self._file = file
+        self.file = file
         self._flags = flags
 
     def __call__(self) -> tuple[Any, ...]:
         """Give an instance of each part of the section. Raises ConfigError."""
         section = self._section
-        values = read_file(self._file, self._sections) if self._file is not None else {}
+        values = read_file(self.file, self._sections) if self.file is not None else {}
         written = values.get(section.name, {})
         try:
             return section.build(written, self._flags)
@@ -52,7 +56,7 @@ class Read:
         key, colon, rest = fault.partition(":")
         if key in self._flags:
             return f"{self._section.settings()[key].shown_name}{colon}{rest}"
-        source = "" if self._file is None else f"{self._file}: "
+        source = "" if self.file is None else f"{self.file}: "
         return f"{source}{self._section.name}.{fault}"
 
 

@@ -45,6 +45,11 @@ class GatewayOptions(Listening):
         if not self.to and not self.routes:
             raise ValueError("to: the URL of an origin expected, got none")
 
+    def in_numbers(self) -> str:
+        """The routes, that of `to` among them."""
+        count = len(self.routes) + bool(self.to)
+        return f"{count} {'route' if count == 1 else 'routes'}"
+
 
 def run(manner: Manner, read: Read) -> int:
     """Forward until SIGTERM or SIGINT, then drain."""

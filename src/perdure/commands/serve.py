@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from perdure.commands.command import Command, Read
-from perdure.commands.outcome import CouldNot, Manner, name_worker, print_json
+from perdure.commands.outcome import CouldNot, Manner, name_worker, print_json, say
 from perdure.config import ConfigError, Count, Part, Section, shown
 from perdure.server.settings import APPLICATION_SUBJECTS, ApplicationSettings
 
@@ -42,6 +44,10 @@ class Listening:
     """PEM file of the certificate and its chain: speak TLS."""
     tls_key: str | None = field(default=None, metadata={"metavar": "FILE"})
     """PEM file of the private key, where it is not in the certificate's."""
+
+    def in_numbers(self) -> str:
+        """How much it is that was set, for a person; "" where there is nothing to count."""
+        return ""
 
     def __post_init__(self) -> None:
         if self.tls_key is not None and self.tls_cert is None:
@@ -126,12 +132,19 @@ def run_server(
                 workers=options.workers,
                 share_port=options.share_port,
                 renew=renew,
+                renewed=lambda: tell_reloaded(read.file, latest.value[0]),
                 ended=lambda server: totals.note(server.registry),
             )
         except ValueError as error:  # an address that is none
             raise CouldNot(str(error)) from error
         totals.tell(manner)
     return status
+
+
+def tell_reloaded(file: Path | None, options: Listening) -> None:
+    """Say that SIGHUP has had its effect: whoever sends a signal gets no other answer."""
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        say(": ".join(filter(None, (f"reloaded {file or ''}".rstrip(), options.in_numbers()))))
 
 
 def read_checked(read: Read, check: Callable[[tuple[Any, ...]], None]) -> tuple[Any, ...]:

@@ -47,6 +47,10 @@ def forget(server: ListeningServer) -> None:
     """Tell nobody that a server has ended."""
 
 
+def tell_nobody() -> None:
+    """Tell nobody that a server was made anew."""
+
+
 def run(
     factory: ServerFactory,
     announce: Announcement,
@@ -55,6 +59,7 @@ def run(
     workers: int = 1,
     share_port: bool = False,
     renew: Callable[[], bool] | None = None,
+    renewed: Callable[[], None] = tell_nobody,
     ended: Ended = forget,
 ) -> int:
     """Run a server in this process, or in `workers` processes below it.
@@ -67,6 +72,7 @@ def run(
         share_port: whether others that do the same, such as our successor, may listen on our addresses.
         renew: called at SIGHUP before a server is made anew, in the process that was told; False
             where that failed, so that everything stays as it was.
+        renewed: told there once the server, or that of every worker, is the new one.
         ended: told of each server that has ended, in the process that ran it.
 
     Returns:
@@ -83,7 +89,7 @@ def run(
     try:
         if workers > 1:
             serve = partial(serve_as_worker, ended=ended)
-            return Supervisor(factory, _notifying(announce), slots, serve, renew, release).run()
+            return Supervisor(factory, _notifying(announce), slots, serve, renew, release, renewed).run()
 
         def make() -> ListeningServer:
             # Each server closes its own; ours stay open for its successor.
@@ -98,10 +104,10 @@ def run(
         def make_anew() -> ListeningServer | None:
             return None if renew is not None and not renew() else make()
 
-        sockets = slots[0]
-        successor = make_anew if sockets else None
-        before_closing = partial(release, sockets)
-        run_loop(serve_until_signal(make(), _notifying(announce), successor, before_closing, ended=ended))
+        successor = make_anew if slots[0] else None
+        before_closing = partial(release, slots[0])
+        told = _notifying(announce)
+        run_loop(serve_until_signal(make(), told, successor, before_closing, renewed=renewed, ended=ended))
         return 0
     finally:
         release({bound for slot in slots for bound in slot})
@@ -158,6 +164,7 @@ async def serve_until_signal(
     before_closing: Callable[[], None] = lambda: None,
     *,
     ending: Sequence[signal.Signals] = ENDING,
+    renewed: Callable[[], None] = tell_nobody,
     ended: Ended = forget,
 ) -> None:
     """Serve until told to end, then drain; told again, cut off what is left.
@@ -167,6 +174,7 @@ async def serve_until_signal(
             None itself: SIGHUP ends as SIGTERM does.
         before_closing: called once it is told to end, before anything ends: releases the sockets that the
             servers' own are copies of, so that nobody new comes to the queue which they empty.
+        renewed: called once a successor has taken over, or was adopted.
         ended: told of each server once it has closed.
 
     Raises: what `server.start` raises.
@@ -178,7 +186,7 @@ async def serve_until_signal(
     for number in watched:
         _watch(loop, number, told)
     try:
-        closing = await _serve(server, announce, successor, told, ended)
+        closing = await _serve(server, announce, successor, told, renewed, ended)
         notify("STOPPING=1")
         before_closing()
         await _wait_closed(closing, told)
@@ -192,6 +200,7 @@ async def _serve(
     announce: Announcement,
     successor: Callable[[], ListeningServer | None] | None,
     told: asyncio.Queue[int],
+    renewed: Callable[[], None],
     ended: Ended,
 ) -> Closing:
     """Serve until told to end: the servers, as they close."""
@@ -201,21 +210,23 @@ async def _serve(
     announce(server.urls)
     while await told.get() == RENEWING and successor is not None:
         try:
-            renewed = successor()
-            if renewed is None:
+            following = successor()
+            if following is None:
                 continue
-            if server.adopt(renewed):
-                renewed.abandon()
+            if server.adopt(following):
+                following.abandon()
+                renewed()
                 logger.info("goes on with what was read anew; no connection was closed for it")
                 continue
             # Both have connections for a while, and are told apart by their numbers.
-            renewed.registry.numbers = server.registry.numbers
-            await renewed.start()
+            following.registry.numbers = server.registry.numbers
+            await following.start()
         except Exception as error:
             logger.error("making the server anew failed, so it stays as it was: %s", error)
             continue
         closing[asyncio.create_task(_close(server, ended))] = server
-        server = renewed
+        server = following
+        renewed()
     closing[asyncio.create_task(_close(server, ended))] = server
     return closing
 

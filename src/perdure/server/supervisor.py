@@ -72,6 +72,7 @@ class Supervisor:
         serve: serves in the worker until SIGTERM.
         renew: called at SIGHUP, here, before anything is replaced; False: nothing is to be.
         release: closes our copies of the sockets at the end.
+        renewed: called at SIGHUP, here, once every worker has a successor.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Supervisor:
         serve: Callable[[ListeningServer, Announcement], None],
         renew: Callable[[], bool] | None = None,
         release: Callable[[Iterable[BoundSocket]], None] = release_sockets,
+        renewed: Callable[[], None] = lambda: None,
     ) -> None:
         self._factory = factory
         self._announce = announce
@@ -89,6 +91,7 @@ class Supervisor:
         self._serve = serve
         self._renew = renew
         self._release = release
+        self._renewed = renewed
         # Only this process holds the writing end: workers read its end as ours.
         self._alive_reading, self._alive_writing = os.pipe()
         self._workers: dict[int, Worker] = {}
@@ -235,14 +238,18 @@ class Supervisor:
         """Start each one's successor, then drain it: its queue is never without somebody who accepts."""
         if self._renew is not None and not self._renew():
             return
+        replaced = True
         for worker in [worker for worker in self._workers.values() if not worker.replaced]:
             try:
                 self._start(worker.slot)
             except Error as error:
                 logger.error("worker %d stays, its successor could not start: %s", worker.pid, error)
+                replaced = False
                 continue
             worker.replaced = True
             os.kill(worker.pid, signal.SIGTERM)
+        if replaced:
+            self._renewed()
 
     def _end(self, status: int) -> int:
         for worker in self._workers.values():
