@@ -20,7 +20,7 @@ def never_answer(connection: socket.socket) -> None:
 @pytest.mark.parametrize("how", [[], ["--pipeline", "2"]])
 def test_request_may_take_so_long_and_no_longer(perdure: Perdure, how: list[str]) -> None:
     with raw_server(never_answer) as url:
-        result = perdure("get", "-m", "0.05", "--json", *how, url)
+        result = perdure("get", "-m", "0.3", "--json", *how, url)
     (row,) = document(result)["requests"]
     assert row["status"] is None
     assert row["ends"] in ("cancelled", "read_timeout")
