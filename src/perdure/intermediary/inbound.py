@@ -50,6 +50,7 @@ from perdure.wire.errors import WireError
 logger = logging.getLogger("perdure.gateway")
 
 MESSAGE_HTTP: Final = make_line(b"Content-Type", b"message/http")
+MOST_LOGGED_OCTETS: Final = 200
 NOT_PLAIN: Final = frozenset([b"CONNECT", b"OPTIONS", b"TRACE"])
 """Methods that concern an intermediary itself."""
 
@@ -129,10 +130,11 @@ class GatewayConnection(InboundConnection):
                 exchange.begin()
         except Refused as refused:
             guard_upgrade(self, request)
-            self.refuse_with(refused.row, refused.fields)
+            self.turn_away(request, refused.row, refused.fields)
         except RemoteViolation as violation:
             # What nominates or says such things is not trusted with a next request.
             self.protocol.limit = violation.reason
+            self._tell_refusal(request, refusal(violation))
             self.refuse(violation.status, str(violation), [self._proxy_status(refusal(violation))])
 
     def _forward(self, request: Request, origin: OriginServer) -> None:
@@ -141,11 +143,11 @@ class GatewayConnection(InboundConnection):
         if request.target[:1] != b"/" and self.refuses_secured(request):
             return
         if seen_before(request.fields, rules):
-            self.refuse_with(LOOP)
+            self.turn_away(request, LOOP)
             return
         if self.protocol.unmet_expectation:
             # An expectation that each hop understands otherwise desynchronises them (CVE-2025-32094).
-            self.refuse_with(UNKNOWN_EXPECTATION)
+            self.turn_away(request, UNKNOWN_EXPECTATION)
             return
         forwarded = strip_request(request, rules, origin.authority, self._hop.trusted)
         if rules.on_request is not None and self._hook_answers(rules.on_request, forwarded):
@@ -189,10 +191,10 @@ class GatewayConnection(InboundConnection):
         method = request.method
         guard_upgrade(self, request)
         if method == b"CONNECT":
-            self.refuse_with(NO_TUNNEL)
+            self.turn_away(request, NO_TUNNEL)
             return True
         if method == b"TRACE" and not request.end:
-            self.refuse_with(TRACE_WITH_CONTENT)
+            self.turn_away(request, TRACE_WITH_CONTENT)
             return True
         if max_forwards(request) != 0:
             return False
@@ -231,6 +233,15 @@ class GatewayConnection(InboundConnection):
         """Date; we are no origin server, so not Server."""
         return (date_line(),)
 
+    def turn_away(self, request: Request, row: Row, fields: Sequence[FieldLine] = ()) -> None:
+        """Refuse a request before anybody is asked, and say why in the log: nothing else tells of it."""
+        self._tell_refusal(request, row)
+        self.refuse_with(row, fields)
+
+    def _tell_refusal(self, request: Request, row: Row) -> None:
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("connection %d: %s refused: %s", self.number, _in_words(request), text_of(row))
+
     def refuse_with(self, row: Row, fields: Sequence[FieldLine] = (), said: FieldLine | None = None) -> None:
         """Answer in the origin's place, saying who failed: in `said`, where more is known. RFC 9209 §2.3."""
         lines = [said or self._proxy_status(row), *fields]
@@ -240,6 +251,12 @@ class GatewayConnection(InboundConnection):
 
     def _proxy_status(self, row: Row) -> FieldLine:
         return proxy_status(row, self._shared.rules.pseudonym)
+
+
+def _in_words(request: Request) -> str:
+    """Method and target for the log, without the query, in which secrets stand."""
+    target = request.target.partition(b"?")[0][:MOST_LOGGED_OCTETS]
+    return (request.method + b" " + target).decode("ascii", "backslashreplace")
 
 
 def _is_plain(request: Request) -> bool:

@@ -107,7 +107,7 @@ class Checking:
         elif done.result():
             self._begin(near.go_on)
         else:
-            near.refuse_stranger()
+            near.refuse_stranger(self._request)
         near.resume_reading()
         for octets, end, trailers in self._held:
             if near.protocol.exchanges != answered:
@@ -144,12 +144,12 @@ class ProxyConnection(GatewayConnection):
         elif known is None:
             self._check(credentials, said[0], request)
         else:
-            self.refuse_stranger()
+            self.refuse_stranger(request)
 
     def _check(self, credentials: Credentials, value: bytes, request: Request) -> None:
         verdict = credentials.check(value)
         if verdict is None:
-            self.refuse_with(TOO_MANY_CHECKS)
+            self.turn_away(request, TOO_MANY_CHECKS)
             return
         waiting = self.exchange = Checking(self, credentials, request)
         verdict.add_done_callback(waiting.decided)
@@ -158,9 +158,9 @@ class ProxyConnection(GatewayConnection):
         """Whether these are the users that the proxy has now, and not before a reload."""
         return self._proxy.credentials is credentials
 
-    def refuse_stranger(self) -> None:
+    def refuse_stranger(self, request: Request) -> None:
         """Ask who it is. RFC 9110 §15.5.8."""
-        self.refuse_with(WANTS_CREDENTIALS, [CHALLENGE])
+        self.turn_away(request, WANTS_CREDENTIALS, [CHALLENGE])
 
     def go_on(self, request: Request) -> None:
         """Serve a request of somebody who may use us."""
