@@ -380,3 +380,15 @@ def test_an_origin_that_is_down_is_told_once_a_minute_and_not_with_every_request
     told = [record.getMessage() for record in caplog.records if record.name == "perdure.gateway"]
     assert len(told) == 2
     assert told[1].endswith(" (20 times since this was last said)")
+
+
+def test_connection_that_failed_is_told_from_a_clients_by_where_it_leads(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(stage: Stage) -> None:
+        client, inner, _ = await stage.asked()
+        inner.abort()
+        assert status((await answer(client))[0]) == 502
+        assert f"connection 1 to http://127.0.0.1:{stage.origin.port}: the peer" in caplog.text
+
+    play(scene)

@@ -337,7 +337,7 @@ class Exchange(Answer):
         retry = self._may_retry(reason, answered, written)
         entry = self._detach().entry
         pool = self.origin.pool
-        logger.warning("%s, connection %d: %s", self.origin, entry.number, f"{reason} {details}".rstrip())
+        logger.warning("connection %d to %s: %s", entry.number, self.origin, f"{reason} {details}".rstrip())
         if stale and entry.reused:
             pool.discard_stale(entry, reason)
         else:
