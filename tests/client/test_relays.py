@@ -196,6 +196,7 @@ class Listening:
         return host, port
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)  # else its thread might accept on another with its number
         self._listening.close()
         for connected in self._open:
             with contextlib.suppress(OSError):
