@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import perdure
+from perdure.intermediary.proxy_settings import PROXY
 from perdure.intermediary.settings import GATEWAY, split_settings
 
 
@@ -80,3 +81,13 @@ def test_tunnels_are_for_websockets_and_for_an_hour_unless_set() -> None:
 def test_protocols_that_cannot_be_passed_are_refused(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}$"):
         split_settings({"upgrade": [name]})
+
+
+def test_what_has_no_effect_toward_origins_is_no_setting_there() -> None:
+    assert "origin_relay_timeout" not in {**GATEWAY.settings(), **PROXY.settings()}
+    with pytest.raises(TypeError, match="origin_relay_timeout"):
+        perdure.Gateway(
+            routes=[
+                {"path": "/a", "to": ["http://a.test"], "origin_relay_timeout": 1.0, "origin_read_timeout": 2}
+            ]
+        )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from perdure.client.settings import SUBJECTS as CLIENT_SUBJECTS
 from perdure.client.settings import ClientSettings
 from perdure.client.urls import Origin
-from perdure.config import Number
+from perdure.config import Number, Seconds
 from perdure.core.pool import PoolSettings, Private
 from perdure.core.proxy_protocol import format_header
 
@@ -47,6 +47,9 @@ class OriginSettings(ClientSettings):
     """PEM file of its key. none: in the same file."""
     server_name: str = ""
     """The name that TLS asks https origins for, and verifies, instead of their host."""
+
+    # Not to be set: only a client's own exchange watches for relays that understood nothing.
+    relay_timeout: Seconds = field(default=ClientSettings().relay_timeout, init=False)
 
     def __post_init__(self) -> None:
         # Named, because `slots=True` makes another class, which `super()` does not know.

@@ -195,7 +195,8 @@ def _sides(
     own = dataclasses.replace(defaults.gateway, **gateway)
     if not client:
         return own, defaults.client
-    kept = {field.name: getattr(defaults.client, field.name) for field in dataclasses.fields(OriginSettings)}
+    settable = [field.name for field in dataclasses.fields(OriginSettings) if field.init]
+    kept = {name: getattr(defaults.client, name) for name in settable}
     unknown = sorted(set(client) - set(kept))
     if unknown:
         raise TypeError(f"no such setting of a route: {ORIGIN_PREFIX + unknown[0]!r}")
