@@ -16,7 +16,7 @@ A server that restarts also closes idle connections, at any age, and must not en
 for ten minutes. So a close is not believed as a limit if a connection of the origin outlived
 that age recently, or if others were closed at the same moment at other ages: a timer has one
 age, a restart has one moment. What contradicts the close is forgotten, so a second one at that
-age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age, of two moments.
+age is believed. Below `USUAL_LIMIT_SECONDS` it takes two of an age, one after the other.
 
 Whoever may not fail asks `caution`, which believes every close: a promise is worth no more. But an end
 of a moment with many ages, or at an age at which no timer ends anything, was a *sudden* one. Where
@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 REMEMBERED_SECONDS: Final = 600.0
@@ -57,10 +58,10 @@ SURVIVAL_GRAIN_SECONDS: Final = REMEMBERED_SECONDS / 8
 
 
 class _Close:
-    """Ends in one moment, at about the same age.
+    """The end of a connection that had lain idle.
 
     Attributes:
-        at: when the first came; `idle_seconds`: the least of their ages.
+        at: when it came; `idle_seconds`: the age.
         usual: a timer may have that age; `mixed`: others ended in that moment at other ages.
         believed: as a limit.
     """
@@ -77,6 +78,15 @@ class _Close:
     def sudden(self) -> bool:
         """True if that was no timer."""
         return self.idle_seconds < SHORTEST_LIMIT_SECONDS or (self.mixed and not self.usual)
+
+    def says_all_of(self, other: _Close) -> bool:
+        """Whether another end of that moment adds nothing."""
+        return (
+            self.idle_seconds <= other.idle_seconds
+            and not _unlike(self.idle_seconds, other.idle_seconds)
+            and self.usual >= other.usual
+            and self.believed >= other.believed
+        )
 
 
 class Learning:
@@ -109,8 +119,9 @@ class Learning:
             witnessed: the end itself was seen, and at once: until shortly before it lived. Whether it was
                 seen at once depends on the machine; so one short age is no proof, before it is seen again.
         """
-        close = self._note_close(idle_seconds, now)
-        close.believed = close.usual and not close.mixed and idle_seconds >= self.proven(now)
+        close = _Close(now, idle_seconds, self._may_be_a_limit(idle_seconds, now))
+        close.believed = close.usual and idle_seconds >= self.proven(now)
+        self._note_close(close, [other for other in self._closes if now - other.at <= SAME_MOMENT_SECONDS])
         if close.sudden:
             self._note_sudden(now)
         self._recall(now)
@@ -121,31 +132,24 @@ class Learning:
         if longer or (witnessed and close.usual):
             self._note_survival(lived, now)
 
-    def _note_close(self, idle_seconds: float, now: float) -> _Close:
-        """Add an end to those of its moment and age, or as the first of them."""
-        moment = [close for close in self._closes if now - close.at <= SAME_MOMENT_SECONDS]
-        alike = [close for close in moment if not _unlike(close.idle_seconds, idle_seconds)]
-        if alike:
-            close = alike[0]
-            close.idle_seconds = min(close.idle_seconds, idle_seconds)
-        else:
-            close = _Close(now, idle_seconds, self._may_be_a_limit(idle_seconds, now))
+    def _note_close(self, close: _Close, moment: Sequence[_Close]) -> None:
+        """Keep an end, unless others of its moment say all that it says: a crowd would drive out the rest."""
+        if any(_unlike(other.idle_seconds, close.idle_seconds) for other in moment):
+            for one in (close, *moment):
+                one.mixed, one.believed = True, False
+        if not any(other.says_all_of(close) for other in moment):
             self._closes.append(close)
-        if len(moment) > len(alike):
-            for other in (close, *moment):
-                other.mixed, other.believed = True, False
-        return close
 
     def _may_be_a_limit(self, idle_seconds: float, now: float) -> bool:
         """No server's limit is as short as a restart is sudden; an unusual one has to be seen twice.
 
-        Not in one moment: a restart ends many connections, and some of them are always of an age.
+        Not at once: a restart ends many connections, and some of them are always of an age.
         """
         if idle_seconds >= USUAL_LIMIT_SECONDS:
             return True
         return idle_seconds >= SHORTEST_LIMIT_SECONDS and any(
             not close.mixed
-            and now - close.at > SAME_MOMENT_SECONDS
+            and now - close.at >= SHORTEST_LIMIT_SECONDS
             and not _unlike(close.idle_seconds, idle_seconds)
             for close in self._closes
         )
