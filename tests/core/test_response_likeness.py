@@ -91,7 +91,12 @@ class Hop:
 
     def hear_like(self, octets: bytes) -> tuple[LikeResponse, bytes] | None:
         assert self.likeness is not None
-        return self.origin.hear_like(octets, self.likeness)
+        if not self.origin.may_repeat(self.received):
+            return None
+        taken = self.likeness.take(octets)
+        if taken is not None:
+            self.origin.repeat(self.likeness.framing)
+        return taken
 
     def state(self) -> tuple[object, ...]:
         one = self.origin

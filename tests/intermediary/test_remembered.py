@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.core import ClientConnection, RemoteViolation, Request, Response, ServerConnection
+from perdure.core import ClientConnection, RemoteViolation, Request, Response, ServerConnection, make_lines
 from perdure.intermediary.forwarding import Forwarding, add_to_request, forward_response, strip_request
-from perdure.intermediary.remembered import RememberedRequest, remember_response
+from perdure.intermediary.remembered import MOST_UNLIKE, TRIED_AGAIN, RememberedRequest, remember_response
 from tests.intermediary.heads import DATE, HOP, PLAIN, octets, request, response
 
 
@@ -147,3 +147,71 @@ def test_a_head_for_other_rules_is_not_the_remembered_one() -> None:
 def test_a_response_that_is_no_mere_answer_is_not_remembered(status: bytes) -> None:
     dated = response(b"HTTP/1.1 %b X\r\nDate: then\r\n" % status)
     assert remember_response(dated, dated) is None
+
+
+# --- responses that differ in values ---
+
+
+def answered(octets: bytes, method: bytes = b"GET") -> tuple[ClientConnection, Response]:
+    """A connection to an origin that asked, heard this, and asked again."""
+    origin = ClientConnection()
+    asking = Request(method, b"/", make_lines([(b"Host", b"a")]))
+    origin.send_whole(asking)
+    heard = origin.receive(octets)[0]
+    assert isinstance(heard, Response)
+    origin.next_cycle()
+    origin.send_whole(asking)
+    return origin, heard
+
+
+def tagged(etag: bytes, start: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return b"%b\r\nDate: a\r\nETag: %b\r\nContent-Length: 2\r\n\r\nok" % (start, etag)
+
+
+def test_response_like_the_remembered_one_is_taken_with_its_own_values() -> None:
+    origin, heard = answered(tagged(b"1"))
+    remembered = remember_response(heard, forward_response(heard, PLAIN, lambda: DATE))
+    assert remembered is not None
+    taken = remembered.hear_like(origin, tagged(b"2"))
+    assert taken is not None
+    assert (taken[0].fields[1].value, taken[2], remembered.unlike) == (b"2", b"ok", 0)
+
+
+def test_after_a_response_with_the_same_fields_another_status_is_not_taken_for_its_own() -> None:
+    """The protocol may still remember the one before it, whose head can tell everything."""
+    origin, heard = answered(tagged(b"1"))
+    remembered = remember_response(heard, forward_response(heard, PLAIN, lambda: DATE))
+    assert remembered is not None
+    bad = Response(500, heard.fields, b"Bad", facts=heard.facts)
+    forwarded = remembered.forward(bad)
+    assert forwarded is not None
+    assert forwarded.status == 500
+    assert remembered.hear_like(origin, tagged(b"2")) is None
+
+
+def test_response_that_says_another_version_is_not_taken_for_one_of_http_11() -> None:
+    origin, heard = answered(tagged(b"1", b"HTTP/1.2 200 OK"))
+    remembered = remember_response(heard, forward_response(heard, PLAIN, lambda: DATE))
+    assert remembered is not None
+    assert remembered.hear_like(origin, tagged(b"2")) is None
+
+
+def test_reads_of_a_response_under_way_are_not_compared_and_do_not_count() -> None:
+    origin, heard = answered(tagged(b"1"))
+    remembered = remember_response(heard, forward_response(heard, PLAIN, lambda: DATE))
+    assert remembered is not None
+    origin.receive(tagged(b"2")[:-1])
+    assert remembered.hear_like(origin, b"k") is None
+    assert remembered.unlike == 0
+
+
+def test_where_few_responses_are_alike_few_are_compared() -> None:
+    origin, heard = answered(tagged(b"1"))
+    remembered = remember_response(heard, forward_response(heard, PLAIN, lambda: DATE))
+    assert remembered is not None
+    for _ in range(MOST_UNLIKE):
+        assert remembered.hear_like(origin, b"HTTP/1.1 404 Not Found\r\n\r\n") is None
+    for _ in range(MOST_UNLIKE, TRIED_AGAIN - 1):
+        assert remembered.hear_like(origin, tagged(b"2")) is None
+    assert remembered.hear_like(origin, tagged(b"2")) is not None
+    assert remembered.unlike == 0

@@ -21,7 +21,7 @@ from perdure.core.limits import Limits
 from perdure.core.persistence import NextHop, Role
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
-from perdure.core.response_likeness import MOST_HEAD_OCTETS, LikeResponse, LikeResponses
+from perdure.core.response_likeness import MOST_HEAD_OCTETS
 from perdure.core.states import State
 from perdure.core.terms import Terms
 
@@ -130,28 +130,31 @@ class ClientRepeats(Connection):
         self._end_exchange(before.reason, response.framing)
         return content
 
-    def hear_like(self, octets: bytes, likeness: LikeResponses) -> tuple[LikeResponse, bytes] | None:
-        """As `hear_again`, of a head that is like the earlier one.
+    def may_repeat(self, response: Response) -> bool:
+        """Say whether a response that is like an earlier one may be taken for the request that is out.
 
         Args:
-            likeness: made of the response that came of the earlier head.
+            response: the earlier one, which must be the last that was kept to be compared with.
 
-        Returns:
-            The response as it goes on, and its content; None as there.
-
-        RFC 9112 §9.2, §9.3 (bench/bench_forward.py).
+        RFC 9112 §9.2, §9.3.
         """
         before = self._before
-        if before is None or before.response is not likeness.received:
-            return None
-        if self._limits.max_line < MOST_HEAD_OCTETS:  # then each line has to be measured
-            return None
-        if self.own_state is not _DONE or self.half_closed or not self._is_like(before):
-            return None
-        taken = likeness.take(octets)
-        if taken is not None:
-            self._end_exchange(before.reason, likeness.framing)
-        return taken
+        return (
+            before is not None
+            and before.response is response
+            and self.own_state is _DONE
+            and not self.half_closed
+            and self._limits.max_line >= MOST_HEAD_OCTETS  # or each line has to be measured
+            and self._is_like(before)
+        )
+
+    def repeat(self, framing: Framing) -> None:
+        """Take a whole response, where it may repeat, as what the earlier one was; but its length is another.
+
+        RFC 9112 §9.3.
+        """
+        assert self._before is not None
+        self._end_exchange(self._before.reason, framing)
 
     def _end_exchange(self, reason: Reason, framing: Framing) -> None:
         self.reason = reason

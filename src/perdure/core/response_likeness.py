@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure.core import writer
-from perdure.core.events import Response
+from perdure.core.events import Prepared, Response
 from perdure.core.fields import (
     CONTENT_LENGTH,
     HTTP_11,
@@ -39,20 +39,55 @@ MOST_DIGITS: Final = 9
 MOST_SAID: Final = 64
 """Kinds of requests for which it is remembered how such responses are sent."""
 _END: Final = b"\r\n\r\n"
-_LENGTH, _NONE = FramingKind.LENGTH, FramingKind.NONE  # a member of an Enum costs 0.2 µs to look up
-How = tuple[object, Reason, Outgoing, bytes]
-"""As of `Response.prepared`: for whose terms, the decision, the framing and octets."""
+_LENGTH, _PERSISTS_11 = FramingKind.LENGTH, Reason.PERSISTS_11  # a member of an Enum costs 0.2 µs to look up
+
+
+class Ways:
+    """How responses that are alike are sent, by who is to get them: what `Response.prepared` is for one."""
+
+    __slots__ = ("_known", "_start")
+
+    def __init__(self, said: Response) -> None:
+        self._start = writer.status_line(said.status, said.reason_phrase)
+        self._known: dict[tuple[int, Facts, bytes], tuple[object, Outgoing, bytes]] = {}
+
+    def learn(self, sent: Response, prepared: Prepared) -> None:
+        """Note how one of them was sent, for others to be sent in the same way. RFC 9112 §6, §9.3."""
+        start = self._start + (sent.block or b"")
+        for (facts, method, length), (terms, reason, outgoing, octets) in prepared.items():
+            key = id(terms), facts, method  # which are kept alive below
+            if key in self._known or length is None or reason is not _PERSISTS_11:
+                continue
+            if outgoing.line or outgoing.drop_length or not octets.startswith(start):
+                continue
+            if len(self._known) >= MOST_SAID:
+                self._known.clear()
+            self._known[key] = terms, outgoing, octets[len(start) :]
+
+    def apply(self, response: LikeResponse, terms: object, facts: Facts, method: bytes, length: int) -> None:
+        """Let a response's `prepared` say how it is sent, if one like it was sent so. RFC 9112 §6, §9.3."""
+        known = self._known.get((id(terms), facts, method))
+        if known is None or response.block is None:
+            return
+        _, outgoing, rest = known
+        if outgoing.framing.length != length:
+            outgoing = Outgoing(framed_by_length(length))
+        octets = self._start + response.block + rest
+        response.prepared = {(facts, method, length): (terms, _PERSISTS_11, outgoing, octets)}
 
 
 class LikeResponse(Response):
     """A response of which others are known that differ in values alone.
 
     Its fields are made once somebody asks for them, which a gateway seldom does.
+
+    Attributes:
+        ways: how others were sent.
     """
 
-    __slots__ = ("_facts", "_fields", "_likeness")
+    __slots__ = ("_facts", "_fields", "ways")
 
-    def __init__(self, said: Response, block: bytes, likeness: LikeResponses) -> None:
+    def __init__(self, said: Response, block: bytes, ways: Ways) -> None:
         self.status = said.status
         self.reason_phrase = said.reason_phrase
         self.version = said.version
@@ -60,18 +95,9 @@ class LikeResponse(Response):
         self.end = said.end
         self.block = block
         self.prepared = {}
-        self._likeness = likeness
+        self.ways = ways
         self._fields: Sequence[FieldLine] | None = None
         self._facts: Facts | None = None
-
-    def prepare(self, facts: Facts, method: bytes, length: int) -> None:
-        """Let `prepared` say how it is sent to such a request, if one like it was sent to such a one.
-
-        RFC 9112 §6, §9.3.
-        """
-        known = self._likeness.how(facts, method, length, self.block)
-        if known is not None:
-            self.prepared = {(facts, method, length): known}
 
     @property
     def fields(self) -> Sequence[FieldLine]:
@@ -102,12 +128,11 @@ class LikeResponses:
 
     Attributes:
         received: that one, as it came.
-        framing: of the latest that was taken.
-        keep_alive: the values of its Keep-Alive lines.
+        framing: of the latest one; `keep_alive`: the values of its Keep-Alive lines.
     """
 
     __slots__ = (
-        "_hints_place", "_latest", "_length_place", "_lines", "_prefixes", "_said", "_sent", "_start",
+        "_latest", "_length_place", "_lines", "_prefixes", "_said", "_sent", "_targets",
         "_ways", "framing", "keep_alive", "received",
     )  # fmt: skip
 
@@ -116,25 +141,26 @@ class LikeResponses:
         self.framing: Framing = received.framing
         self.keep_alive = received.facts.keep_alive
         self._said = said
-        self._start = writer.status_line(said.status, said.reason_phrase)
         self._sent = [line.octets for line in said.fields]
-        places = {id(line): place for place, line in enumerate(said.fields)}
+        targets = {id(line): place for place, line in enumerate(said.fields)}
         self._lines = [_start_line(received)]
-        self._prefixes: list[tuple[bytes, int | None] | None] = [None]
-        self._length_place = self._hints_place = 0
+        self._prefixes: list[bytes | None] = [None]  # None where the whole line stays
+        self._targets: list[int | None] = [None]  # among the lines that are sent
+        self._length_place = 0
         for line in received.fields:
-            self._add(line, places.get(id(line)))
+            self._add(line, targets.get(id(line)))
         self._latest: Response = said  # how it was sent is found out when the next one comes
-        self._ways: dict[tuple[Facts, bytes], How] = {}
+        self._ways = Ways(said)
 
-    def _add(self, line: FieldLine, place: int | None) -> None:
+    def _add(self, line: FieldLine, target: int | None) -> None:
         """Note a line, what comes before its value if that may differ, and where it is sent."""
-        varies = line.kind == ORDINARY and place is not None
-        if line.kind == CONTENT_LENGTH and self.framing.kind is _LENGTH and place is not None:
+        varies = line.kind == ORDINARY and target is not None
+        if line.kind == CONTENT_LENGTH and self.framing.kind is _LENGTH and target is not None:
             varies, self._length_place = True, len(self._lines)
-        elif line.kind == KEEP_ALIVE and len(self.keep_alive) == 1 and place is None:
-            varies, self._hints_place = True, len(self._lines)
-        self._prefixes.append((line.name + b": ", place) if varies else None)
+        elif line.kind == KEEP_ALIVE and len(self.keep_alive) == 1 and target is None:
+            varies = True
+        self._prefixes.append(line.name + b": " if varies else None)
+        self._targets.append(target)
         self._lines.append(line.octets[:-2])
 
     @classmethod
@@ -142,17 +168,17 @@ class LikeResponses:
         """What another head may have in common with one that was received, and sent on.
 
         Args:
-            received: whole, of HTTP/1.1; `said` is what was made of it, sent while its `prepared` was a dict.
+            received: whole; `said` is what was made of it, sent while its `prepared` was a dict.
             octets: the other head, perhaps with content.
 
         Returns:
-            None where it begins otherwise, or has not as many lines.
+            None where it begins otherwise, has not as many lines, or is not of HTTP/1.1.
 
         RFC 9112 §4, §5.
         """
         ends = octets.find(_END, 0, MOST_HEAD_OCTETS)
         start = _start_line(received) + b"\r\n"
-        if ends < 0 or not octets.startswith(start):
+        if ends < 0 or received.version != HTTP_11 or not octets.startswith(start):
             return None
         if octets.count(b"\r\n", 0, ends) != len(received.fields) or not _parted(received, said):
             return None
@@ -177,57 +203,33 @@ class LikeResponses:
             if line == before[place]:
                 continue
             prefix = self._prefixes[place]
-            if prefix is None or not line.startswith(prefix[0]):
+            if prefix is None or not line.startswith(prefix):
                 return None
-            value = line[len(prefix[0]) :]
+            value = line[len(prefix) :]
             if place == self._length_place:
                 if not value.isdigit() or value[:1] == b"0" or len(value) > MOST_DIGITS:
                     return None
                 length = int(value)
             elif not _is_plain(value):
                 return None
-            if place == self._hints_place:
+            target = self._targets[place]
+            if target is None:  # the hints of this hop
                 keep_alive = (value,)
-            elif prefix[1] is not None:
-                changes.append((prefix[1], line + b"\r\n"))
+            else:
+                changes.append((target, line + b"\r\n"))
         content = octets[ends + 4 :]
         if len(content) != length:
             return None
         if self._latest.prepared:
-            self._learn(self._latest, self._latest.prepared)
+            self._ways.learn(self._latest, self._latest.prepared)
         sent = self._sent
-        for place, line in changes:
-            sent[place] = line
+        for target, line in changes:
+            sent[target] = line
         self._lines, self.keep_alive = lines, keep_alive
         if length != self.framing.length:
             self.framing = framed_by_length(length)
-        response = self._latest = LikeResponse(self._said, b"".join(sent), self)
+        response = self._latest = LikeResponse(self._said, b"".join(sent), self._ways)
         return response, content
-
-    def _learn(self, sent: Response, prepared: dict[tuple[Facts, bytes, int | None], How]) -> None:
-        """Note how a response was sent, for others to be sent in the same way."""
-        start = self._start + (sent.block or b"")  # its status line never differs
-        for (facts, method, length), (terms, reason, outgoing, octets) in prepared.items():
-            known = self._ways.get((facts, method))
-            if length is None or (known is not None and known[0] is terms):
-                continue
-            if outgoing.line or outgoing.drop_length or outgoing.framing.kind is not self.framing.kind:
-                continue
-            if octets.startswith(start) and len(self._ways) < MOST_SAID:
-                self._ways[facts, method] = terms, reason, outgoing, octets[len(start) :]
-
-    def how(self, facts: Facts, method: bytes, length: int, block: bytes | None) -> How | None:
-        """How one of them is sent to a request with these facts; None where that is not known.
-
-        RFC 9112 §6, §9.3.
-        """
-        way = self._ways.get((facts, method))
-        if way is None or block is None:
-            return None
-        terms, reason, outgoing, rest = way
-        if outgoing.framing.length != length:
-            outgoing = Outgoing(framed_by_length(length))
-        return terms, reason, outgoing, self._start + block + rest
 
 
 def _start_line(received: Response) -> bytes:

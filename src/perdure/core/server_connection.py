@@ -32,6 +32,7 @@ from perdure.core.persistence import (
 )
 from perdure.core.reader import Phase
 from perdure.core.reason import Reason
+from perdure.core.response_likeness import LikeResponse
 from perdure.core.server_repeats import ServerRepeats, hints_11
 from perdure.core.states import State
 from perdure.core.terms import DEFAULT_TERMS, Terms
@@ -136,7 +137,9 @@ class ServerConnection(ServerRepeats):
 
     def send_whole(self, head: Request | Response, content: bytes = b"") -> bytes:
         """As `Connection.send_whole`."""
-        if type(head) is Response and head.prepared and self.own_state is _IDLE:
+        if type(head) is LikeResponse:
+            head.ways.apply(head, self._terms, self._request_facts, self._request_method, len(content))
+        if isinstance(head, Response) and head.prepared and self.own_state is _IDLE:
             octets = self._send_prepared(head.prepared, len(content))
             if octets is not None:
                 return octets if self._outgoing.silent else octets + content

@@ -95,18 +95,20 @@ class ServerRepeats(Connection):
 
         RFC 9112 §6, §9.3 (1 µs less; bench/bench_forward.py).
         """
-        if type(head) is LikeResponse:
-            head.prepare(self._request_facts, self._request_method, len(content))
-        prepared, reader, terms = head.prepared, self._reader, self._terms
+        reader, terms = self._reader, self._terms
         if (
-            not prepared
-            or self.reason is not None
+            self.reason is not None
             or self.limit is not None
             or self.own_state is not _IDLE
             or self.peer_state is not _DONE
             or self.half_closed
             or reader.start < len(reader.buffer)
         ):
+            return None
+        if type(head) is LikeResponse:
+            head.ways.apply(head, terms, self._request_facts, self._request_method, len(content))
+        prepared = head.prepared
+        if not prepared:
             return None
         known = prepared.get((self._request_facts, self._request_method, len(content)))
         if known is None or known[0] is not terms or known[1] is not _PERSISTS_11:

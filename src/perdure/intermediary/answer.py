@@ -127,7 +127,7 @@ class Answer:
         origin.old = remembered.old
         origin.outstanding -= 1
         if origin.health.attentive:
-            origin.health.answered(remembered.received.status, inbound.now())
+            origin.health.answered(said.status, inbound.now())
         inbound.exchange = None
         if wire.reading_paused:
             wire.resume_reading()

@@ -158,7 +158,7 @@ class Check:
         """The same as a response of which all has come."""
         wire, pool = self._detach(), self._origin.pool
         pool.release(wire.entry, wire.protocol.reason or Reason.PEER_CLOSED, hints.timeout, hints.maximum)
-        self._judge(remembered.received)
+        self._judge(said)
 
     def origin_failed(self, reason: Reason, details: str = "") -> None:
         """The connection broke."""

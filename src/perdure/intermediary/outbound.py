@@ -9,7 +9,7 @@ RFC 9112 §9.2 (unasked octets), §9.5 (who ends it), §5.2 (folded lines are re
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from perdure.client.loop_pool import LoopPool
 from perdure.client.pooled_wire import PooledWire
@@ -29,8 +29,6 @@ from perdure.wire.handover import hand_over
 from perdure.wire.loop import LoopWire
 
 T = TypeVar("T", bound=LoopWire)
-MOST_UNLIKE: Final = 8
-"""So many responses in a row that are not like the one before, and the next are no longer compared."""
 
 
 class _StrictReader(Reader):
@@ -102,14 +100,13 @@ class OriginWire(PooledWire):
         read_timeout: how long the origin may be silent, in seconds.
     """
 
-    __slots__ = ("_pool", "_remembered", "_rules", "_unlike", "exchange", "protocol", "read_timeout")
+    __slots__ = ("_pool", "_remembered", "_rules", "exchange", "protocol", "read_timeout")
 
     def __init__(self, pool: LoopPool[OriginWire], rules: Forwarding, protocol: OriginConnection) -> None:
         super().__init__(pool.settings.write_timeout)
         self._pool = pool
         self._rules = rules
         self._remembered: RememberedResponse | None = None
-        self._unlike = 0
         self.protocol = protocol
         self.exchange: Asker | None = None
         self.read_timeout = pool.settings.read_timeout
@@ -123,7 +120,7 @@ class OriginWire(PooledWire):
         hop = next_hop_of(self.entry.origin) if rules.says == "detailed" else ""
         forwarded = forward_response(response, rules, date_line, hop)
         if rules.on_response is None and rules.says == "errors":
-            self._remembered = remember_response(response, forwarded)
+            self._remembered = remember_response(response, forwarded, remembered)
         return forwarded
 
     def data_received(self, octets: bytes) -> None:
@@ -132,15 +129,13 @@ class OriginWire(PooledWire):
         if remembered is not None and exchange is not None:
             content = self.protocol.hear_again(octets, remembered.received)
             if content is not None:
+                remembered.unlike = 0
                 exchange.said_again(remembered, remembered.forwarded, remembered.hints, content)
                 return
-            if self._unlike < MOST_UNLIKE:
-                like = remembered.hear_like(self.protocol, octets)
-                if like is not None:
-                    self._unlike = 0
-                    exchange.said_again(remembered, *like)
-                    return
-                self._unlike += 1
+            like = remembered.hear_like(self.protocol, octets)
+            if like is not None:
+                exchange.said_again(remembered, *like)
+                return
         try:
             events = self.protocol.receive(octets)
         except RemoteViolation as violation:

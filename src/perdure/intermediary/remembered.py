@@ -25,6 +25,10 @@ NEVER_REMEMBERED: Final = frozenset([101, 408, 426])
 was idle too long."""
 
 CHALLENGES: Final = frozenset([401, 407])
+MOST_UNLIKE: Final = 8
+"""So many responses in a row that are not like the one before, and the next are seldom compared."""
+TRIED_AGAIN: Final = 64
+"""One of so many still is."""
 
 
 class RememberedRequest:
@@ -140,13 +144,15 @@ class RememberedResponse:
         received: as received, and `forwarded` as it goes to the client.
         hints: what it said of how long the connection may be kept.
         old: True if it was HTTP/1.0.
+        unlike: so many responses in a row were not like the one before.
     """
 
-    __slots__ = ("_likeness", "forwarded", "hints", "old", "received")
+    __slots__ = ("_likeness", "forwarded", "hints", "old", "received", "unlike")
 
-    def __init__(self, response: Response, forwarded: Response) -> None:
+    def __init__(self, response: Response, forwarded: Response, unlike: int = 0) -> None:
         self.received = response
         self.forwarded = forwarded
+        self.unlike = unlike
         self.old = response.version < HTTP_11
         values = response.facts.keep_alive
         self.hints = parse(values) if values else NO_HINTS
@@ -160,16 +166,19 @@ class RememberedResponse:
             What goes to the client, its hints and its content; None where it is another one, or more or less
             than one: nothing was taken.
         """
+        if not protocol.may_repeat(self.received) or self.received.status in CHALLENGES:
+            return None  # a challenge may be for this connection
+        self.unlike += 1
+        if self.unlike > MOST_UNLIKE and self.unlike % TRIED_AGAIN:
+            return None
         likeness = self._likeness
         if likeness is None:
-            if self.old or self.received.status in CHALLENGES:  # a challenge may be for this connection
-                return None
             likeness = self._likeness = LikeResponses.of(self.received, self.forwarded, octets)
-            if likeness is None:
-                return None
-        heard = protocol.hear_like(octets, likeness)
-        if heard is None:
+        heard = likeness.take(octets) if likeness is not None else None
+        if likeness is None or heard is None:
             return None
+        self.unlike = 0
+        protocol.repeat(likeness.framing)
         response, content = heard
         values = likeness.keep_alive
         return response, parse(values) if values else NO_HINTS, content
@@ -188,15 +197,17 @@ class RememberedResponse:
         )
         forwarded.block = before.block
         forwarded.prepared = {}
-        self.received, self.forwarded = response, forwarded
+        self.received, self.forwarded, self._likeness = response, forwarded, None
         return forwarded
 
 
-def remember_response(response: Response, forwarded: Response) -> RememberedResponse | None:
+def remember_response(
+    response: Response, forwarded: Response, before: RememberedResponse | None = None
+) -> RememberedResponse | None:
     """Remember what became of a response, unless it has our Date, which would grow old, or asks for a look.
 
     RFC 9110 §6.6.1.
     """
     if response.status not in NEVER_REMEMBERED and any([line[1] == b"date" for line in response.fields]):
-        return RememberedResponse(response, forwarded)
+        return RememberedResponse(response, forwarded, 0 if before is None else before.unlike)
     return None
