@@ -281,3 +281,18 @@ def test_remembered_lines_are_counted_by_the_limits_of_each_connection() -> None
     assert refusal_of_request(head) == (431, Reason.TOO_LARGE)
     with pytest.raises(RemoteViolation, match="field line of 19 octets, at most 14 allowed"):
         request_head(b"GET / HTTP/1.1\r\nHost: counted.again\r\nA: 1", Limits(max_line=14))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET http://user:secret@a/ HTTP/1.1",
+        b"GET http://user:se@cret@a/ HTTP/1.1",
+        b"GET  http://u:secret@a/",
+    ],
+)
+def test_what_is_said_of_a_refused_target_holds_no_password(line: bytes) -> None:
+    with pytest.raises(RemoteViolation) as caught:
+        parse_request_line(line)
+    assert "cret" not in str(caught.value)
+    assert "://...@a/" in str(caught.value)

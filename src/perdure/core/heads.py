@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from perdure.core.errors import RemoteViolation
 from perdure.core.fields import (
@@ -24,10 +24,7 @@ from perdure.core.fields import (
 )
 from perdure.core.limits import Limits
 from perdure.core.reason import Reason
-from perdure.core.syntax import ABSOLUTE_FORM, AUTHORITY_FORM, HOST, REQUEST_LINE, STATUS_LINE
-
-if TYPE_CHECKING:
-    pass
+from perdure.core.syntax import ABSOLUTE_FORM, AUTHORITY_FORM, HOST, REQUEST_LINE, STATUS_LINE, USERINFO
 
 REMEMBERED_START_LINES: Final = 1024
 REMEMBERED_START_LINE_OCTETS: Final = 256
@@ -46,7 +43,7 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, Version]:
     """
     match = REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise RemoteViolation(f"not a request line: {line[:60]!r} (9112 §3)", Reason.BAD_SYNTAX)
+        raise RemoteViolation(f"not a request line: {_shown(line)!r} (9112 §3)", Reason.BAD_SYNTAX)
     method, target, major, minor = match.groups()
     if major != b"1":
         message = f"HTTP/{major.decode()}.{minor.decode()} is not spoken here (9110 §15.6.6)"
@@ -67,7 +64,15 @@ def _check_target(method: bytes, target: bytes) -> None:
         return
     match = ABSOLUTE_FORM.fullmatch(target)
     if match is None or not match.group(2) or not HOST.fullmatch(match.group(2)):
-        raise RemoteViolation(f"not a request target: {target[:60]!r} (9112 §3.2)", Reason.BAD_SYNTAX)
+        raise RemoteViolation(f"not a request target: {_shown(target)!r} (9112 §3.2)", Reason.BAD_SYNTAX)
+
+
+def _shown(octets: bytes) -> bytes:
+    """What a log may say of a request line: a part of it, without a user's name and password.
+
+    RFC 9110 §4.2.4.
+    """
+    return USERINFO.sub(b"://...@", octets)[:60]
 
 
 def parse_status_line(line: bytes) -> tuple[int, bytes, Version]:

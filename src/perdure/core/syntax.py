@@ -58,5 +58,8 @@ AUTHORITY_FORM: Final = re.compile(
 # 9112 §3.2.2: absolute-form of the two schemes that HTTP/1.x connections carry.
 ABSOLUTE_FORM: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#]*)([/?][\x21-\x7e]*)?")
 
+# 9110 §4.2.4: a name and a password, with what is around them.
+USERINFO: Final = re.compile(rb"://[^/?#\s]*@")
+
 # 9112 §2.2: a line feed that does not follow a carriage return.
 BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
