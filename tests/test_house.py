@@ -46,7 +46,7 @@ ROOMS: dict[str, frozenset[str]] = {
 ROOMS["commands"] = frozenset(ROOMS)
 ROOMS["cli"] = frozenset(ROOMS)
 ROOMS["__main__"] = frozenset({"cli"})
-COMMAND_LINE = frozenset({"cli", "commands"})
+COMMAND_LINE = frozenset({"__main__", "cli", "commands"})
 ONLY_FOR_CLI = ("perdure.probe", "perdure.lab", "perdure.monitor.app")
 
 # Octets and time: one room touches them, so that everything else runs on a virtual wire and clock.

@@ -100,7 +100,7 @@ def test_a_killed_worker_is_restarted_and_its_queue_served() -> None:
                 break
         assert len(after - before) == 1
         server.tell(signal.SIGTERM)
-        assert "ended with status -9" in server.end()
+        assert f"worker {victim} was killed by SIGKILL" in server.end()
         assert server.process.returncode == 0
 
 

@@ -97,7 +97,7 @@ class Lifespan:
             if self.supported:
                 logger.exception("the application raised in its lifespan")
             else:
-                logger.debug("no lifespan: %r", error)
+                logger.debug("the application has no lifespan: %r", error)
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]

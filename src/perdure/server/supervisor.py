@@ -214,7 +214,7 @@ class Supervisor:
                 continue
             quick = now() - worker.since < QUICK_SECONDS
             self._quick_ends = self._quick_ends + 1 if quick else 0
-            logger.warning("worker %d ended with status %d", pid, os.waitstatus_to_exitcode(status))
+            logger.warning("worker %d %s", pid, _told(os.waitstatus_to_exitcode(status)))
 
     def _restart_missing(self) -> None:
         served = {worker.slot for worker in self._workers.values() if not worker.replaced}
@@ -289,3 +289,8 @@ def _tell(writing: int, text: str) -> None:
         os.write(writing, text.encode())
     except OSError:  # it was ready before, and the pipe is closed
         return
+
+
+def _told(status: int) -> str:
+    """How a worker ended, in words."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
