@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from perdure.wire.tls import client_context
 from tests import peers
 from tests.real_programs import ours
-from tests.real_programs.test_serve import CHROMIUM_FLAGS
+from tests.real_programs.browser import result_of
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -165,16 +163,5 @@ def test_gateway_that_allows_no_protocol_lets_the_origin_answer_without() -> Non
 
 @pytest.mark.row("R145")
 def test_chromium_talks_through_the_gateway() -> None:
-    chromium = peers.require("chromium")
-    flags = [
-        flag for flag in CHROMIUM_FLAGS if "virtual-time" not in flag
-    ]  # it does not wait for a WebSocket
-    with (
-        ours.serve(APPLICATION) as server,
-        ours.gateway(server.url) as gateway,
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-    ):
-        done = ours.run(chromium, *flags, f"--user-data-dir={profile}", "--dump-dom", f"{gateway.url}/")
-    result = re.search(r'id="result">(.*?)<', done.stdout)
-    assert result is not None, done.stdout + done.stderr[-2000:]
-    assert result[1] == "chat permessage-deflate 6000 4321 enough true"
+    with ours.serve(APPLICATION) as server, ours.gateway(server.url) as gateway:
+        assert result_of(f"{gateway.url}/") == "chat permessage-deflate 6000 4321 enough true"

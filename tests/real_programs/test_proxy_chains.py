@@ -81,7 +81,7 @@ def test_a_parent_that_wants_credentials_gets_those_of_its_url(origin: dict[str,
         show = ("-o", "/dev/null", "-w", "%{http_code} %header{proxy-status}")
         with ours.proxy(*OPEN, "--parent", outer.url) as proxy:
             said = curl("-x", proxy.url, *show, origin["http"] + "/small.txt")
-            assert said == "502 perdure; error=proxy_configuration_error"
+            assert said == "502 perdure; error=proxy_configuration_error; received-status=407"
         handing = ("--parent", outer.url, "--parent-credentials", "client")
         with ours.proxy(*OPEN, *handing) as proxy:
             asked = ("-x", proxy.url, "-U", "alice:wonderland", "--cacert", roots)
