@@ -210,7 +210,6 @@ class Chaos:
     connections: int
     trouble: list[str]
     actions: Counter[str]
-    hint: int
 
     def faults(self) -> list[str]:
         """Everything that must not have happened, in words."""
@@ -296,7 +295,7 @@ def run(
                 trouble = [line for line in gateway.log().splitlines() if WORDS_OF_TROUBLE.search(line)]
         finally:
             origins.stop()
-    return Chaos(acts, watch.most, trouble, origins.actions, hint)
+    return Chaos(acts, watch.most, trouble, origins.actions)
 
 
 def say(words: str) -> None:

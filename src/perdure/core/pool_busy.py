@@ -36,7 +36,7 @@ class Busy(Upkeep[Handle]):
         home = self._origins.get(origin)
         if home is None or not home.idle or self._closed or not self._latest_first:
             return None
-        if now < home.held_until:
+        if now < home.held_until:  # which one is held back is a question of the general way
             return None
         entry, _ = home.idle.popitem()
         if now >= entry.idle_deadline:
